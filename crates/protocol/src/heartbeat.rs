@@ -1,0 +1,86 @@
+//! Heartbeats and cards: what an instance says of itself, outside the ledger.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Extra, InstanceId, Name, QueryId};
+
+/// A sign of life. The first six fields are those of the Synadia Agent Protocol for NATS
+/// (0.3); the rest is what dispatch needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "heartbeat")]
+pub struct Heartbeat {
+    /// The agent, or `coordinator`.
+    pub agent: Name,
+    /// The space.
+    pub owner: String,
+    /// The instance again, under the name that the shape gives it.
+    pub session: String,
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// When it was sent, by the sender's clock.
+    pub ts: Timestamp,
+    /// Seconds until the next one.
+    pub interval_s: f64,
+    /// How many queries the instance works on at once. 0: it takes none, as while it drains.
+    #[serde(default)]
+    pub capacity: u32,
+    /// The queries that it holds. Naming one renews its lease.
+    #[serde(default)]
+    pub leases: Vec<Lease>,
+    /// The version of the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The digest of the agent's card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+impl Heartbeat {
+    /// How many queries the instance holds.
+    #[must_use]
+    pub const fn load(&self) -> usize {
+        self.leases.len()
+    }
+}
+
+/// One query that an instance holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Lease {
+    /// The query.
+    pub id: QueryId,
+    /// Whose it is.
+    pub requester: Name,
+    /// The attempt, as assigned.
+    pub attempt: u32,
+}
+
+/// What a coordinator must know of an agent to route to it. An instance shows its card when a
+/// coordinator does not know the digest in its heartbeat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "card")]
+pub struct Card {
+    /// The agent.
+    pub agent: Name,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// The handler that does the work, as in `context`.
+    pub handler: String,
+    /// The request types that it answers; `*` stands for any run of characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<String>,
+    /// Other names for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<Name>,
+    /// Whether it answers only what nobody else does.
+    #[serde(default)]
+    pub fallback: bool,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub extra: Extra,
+}

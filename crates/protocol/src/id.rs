@@ -1,0 +1,202 @@
+//! Ids of queries and of agent instances, each with one constructor.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The id of a query: a UUID in lower case with hyphens. The bus mints version 7; a client may
+/// bring any version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct QueryId(Uuid);
+
+/// Why a text is not an id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Not a lower-case UUID.
+    #[error("an id is a UUID in lower case, as in 0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3")]
+    NotUuid,
+    /// Not a plain token.
+    #[error("an instance id has 1 to 64 letters, digits, '_' and '-'")]
+    NotToken,
+}
+
+impl IdError {
+    /// The stable code of this error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        "bad_id"
+    }
+}
+
+impl QueryId {
+    /// Mints an id (UUIDv7, so that ids sort by the time they were made).
+    #[must_use]
+    pub fn mint() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// The id as a UUID.
+    #[must_use]
+    pub const fn uuid(&self) -> Uuid {
+        self.0
+    }
+}
+
+impl From<Uuid> for QueryId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl FromStr for QueryId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let uuid = Uuid::try_parse(text).map_err(|_| IdError::NotUuid)?;
+        let id = Self(uuid);
+        // The parser takes other spellings too; on the wire there is one, or ids would not compare as text.
+        if id.to_string() == text { Ok(id) } else { Err(IdError::NotUuid) }
+    }
+}
+
+impl TryFrom<String> for QueryId {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        text.parse()
+    }
+}
+
+impl From<QueryId> for String {
+    fn from(id: QueryId) -> Self {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for QueryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.hyphenated(), f)
+    }
+}
+
+impl JsonSchema for QueryId {
+    fn schema_name() -> Cow<'static, str> {
+        "QueryId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The id of a query: a UUID in lower case.",
+            "type": "string",
+            "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+        })
+    }
+}
+
+/// The id of one running instance of an agent, or of one coordinator: a plain subject token.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct InstanceId(String);
+
+impl InstanceId {
+    /// Mints an id that no other instance has.
+    #[must_use]
+    pub fn mint() -> Self {
+        Self(Uuid::now_v7().simple().to_string())
+    }
+
+    /// The id, which is also its subject token.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for InstanceId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+        if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
+            return Err(IdError::NotToken);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for InstanceId {
+    type Error = IdError;
+
+    fn try_from(text: String) -> Result<Self, IdError> {
+        text.parse()
+    }
+}
+
+impl From<InstanceId> for String {
+    fn from(id: InstanceId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl JsonSchema for InstanceId {
+    fn schema_name() -> Cow<'static, str> {
+        "InstanceId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The id of one running instance.",
+            "type": "string",
+            "pattern": "^[A-Za-z0-9_-]{1,64}$",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    #[rstest::rstest]
+    #[case("")]
+    #[case("0192F0C1-2D3E-7A4B-8C5D-6E7F8091A2B3")]
+    #[case("0192f0c12d3e7a4b8c5d6e7f8091a2b3")]
+    #[case("{0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3}")]
+    #[case("urn:uuid:0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3")]
+    #[case("0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3\n")]
+    #[case("*")]
+    fn an_id_has_one_spelling(#[case] text: &str) {
+        assert_eq!(text.parse::<QueryId>(), Err(IdError::NotUuid));
+    }
+
+    proptest! {
+        #[test]
+        fn ids_read_back(bits in any::<u128>()) {
+            let id = QueryId::from(Uuid::from_u128(bits));
+            prop_assert_eq!(id.to_string().parse::<QueryId>().unwrap(), id);
+        }
+
+        #[test]
+        fn whatever_passes_as_an_instance_is_one_plain_token(text in any::<String>()) {
+            if let Ok(id) = text.parse::<InstanceId>() {
+                prop_assert!(!id.as_str().contains(['.', '*', '>', ' ', '\r', '\n', '\0']));
+            }
+        }
+    }
+
+    #[test]
+    fn minted_ids_differ() {
+        assert_ne!(QueryId::mint(), QueryId::mint());
+        assert!(InstanceId::mint().as_str().parse::<InstanceId>().is_ok());
+    }
+}

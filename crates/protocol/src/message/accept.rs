@@ -1,0 +1,27 @@
+//! The acceptance: an instance has taken a query.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Extra, InstanceId, Name};
+
+/// An instance has taken the query. From here on the attempt is spent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "accept")]
+pub struct Accept {
+    /// The agent.
+    pub agent: Name,
+    /// The attempt, as assigned.
+    #[schemars(range(min = 1))]
+    pub attempt: u32,
+    /// The instance, as assigned.
+    pub instance: InstanceId,
+    /// For how long the instance may be silent about the query before it is taken from it, in
+    /// milliseconds. Heartbeats that name the query renew it. Default 15,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 100, max = 86_400_000))]
+    pub lease_ms: Option<u64>,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub extra: Extra,
+}

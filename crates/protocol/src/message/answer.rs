@@ -1,0 +1,86 @@
+//! The answer: it ends an attempt, and unless it asks for another try, the query.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Extra, Fact, InstanceId, Name};
+
+/// The end of an attempt, with the delivery notification.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "answer")]
+pub struct Answer {
+    /// Who answers.
+    pub agent: Name,
+    /// The attempt, as assigned.
+    #[schemars(range(min = 1))]
+    pub attempt: u32,
+    /// The instance, as assigned.
+    pub instance: InstanceId,
+    /// How the attempt ended.
+    pub outcome: Outcome,
+    /// The delivery notification: what was delivered, in words.
+    #[schemars(length(min = 1))]
+    pub delivery: String,
+    /// The answer proper. Its shape is the agent's, or that of the query's `reply_schema`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    /// The facts that the answer rests on, each with its provenance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<Fact>,
+    /// What was asked and nobody knows. An answer of which all is unknown is still completed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
+    /// What it cost, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// Why the attempt failed, unless it completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Answered; the query ends.
+    Completed,
+    /// Failed for good; the query ends.
+    Failed,
+    /// Failed, and worth another try.
+    Retry,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Failure {
+    /// A stable word for a program.
+    #[schemars(length(min = 1, max = 64), pattern(r"^[a-z][a-z0-9_]*$"))]
+    pub code: String,
+    /// What happened, for a person.
+    #[schemars(length(min = 1))]
+    pub message: String,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// What an answer cost, where the handler knows it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Usage {
+    /// The model that was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Tokens read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    /// Tokens written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub extra: Extra,
+}

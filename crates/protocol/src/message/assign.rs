@@ -1,0 +1,29 @@
+//! The assignment: a query given to one instance of one agent.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Decision, Extra, InstanceId, Name};
+
+/// A query given to one instance. Only coordinators write it, under compare-and-set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "assign")]
+pub struct Assign {
+    /// The agent.
+    pub agent: Name,
+    /// The instance that is to take it.
+    pub instance: InstanceId,
+    /// The number of this attempt; numbers rise.
+    #[schemars(range(min = 1))]
+    pub attempt: u32,
+    /// When the query expires, by the server's clock.
+    pub deadline: Timestamp,
+    /// The coordinator that wrote it, and that hands it over once the ledger has it.
+    pub coordinator: InstanceId,
+    /// Why this agent.
+    pub decision: Decision,
+    /// Fields of other versions.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
