@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The fold and the decisions: what the ledger's messages mean, and what to do next.
+//!
+//! Pure: no I/O, no clock, no randomness. Time comes in as an argument, effects go out as
+//! values, so that a simulator can try every rule in a hundred thousand schedules.
+//!
+//! Reading order: [`Entry`] is one stored message, [`Fold`] is the state of one query and the
+//! rules by which messages change it, [`Book`] holds the folds of a whole ledger, [`decide`]
+//! says what a coordinator should do about one query, [`Hands`] and [`Queue`] say which query
+//! goes to which instance, and [`Desk`] puts them together: the pure half of a coordinator.
+
+mod attempt;
+mod book;
+mod decide;
+mod desk;
+mod entry;
+mod fold;
+mod hands;
+mod queue;
+mod view;
+
+pub use attempt::Attempt;
+pub use book::{Applied, Book};
+pub use decide::{Next, Now, Policy, decide};
+pub use desk::{Action, Appended, Desk, Router};
+pub use entry::{Entry, Key};
+pub use fold::{Content, Ended, Fold, Posted};
+pub use hands::{Hand, Hands};
+pub use queue::{Queue, Ticket};
+pub use view::{record, summary};

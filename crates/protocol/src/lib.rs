@@ -10,6 +10,7 @@ mod fact;
 mod hand;
 mod heartbeat;
 mod id;
+mod json;
 pub mod message;
 mod name;
 mod record;

@@ -1,1 +1,35 @@
-//! Placeholder.
+//! Agent definition files → definitions → cards → routing decision.
+//!
+//! This crate owns how a definition is read and how a query finds its agent. [`load`] and
+//! [`parse`] are the only parts that know files; [`Roster`] works on cards alone, so that a
+//! coordinator can route to agents whose files it has never seen. Nothing here talks to a bus,
+//! reads a clock or runs a command.
+//!
+//! Reading order: [`parse`] (one file), [`load`] (folders), [`lint`], then [`Roster::route`].
+
+mod body;
+mod bus;
+mod definition;
+mod diagnostic;
+mod extends;
+mod lint;
+mod load;
+mod normal;
+mod pattern;
+mod profile;
+mod read;
+mod roster;
+mod route;
+mod score;
+mod walk;
+
+pub use body::{ContextQuery, Integration, ProgressExample};
+pub use bus::{Bus, Command, DEFAULT_CAPACITY, DEFAULT_LEASE, Handler, Probe, UnknownHandler};
+pub use definition::{Definition, Tools, parse};
+pub use diagnostic::{Diagnostic, Place, Severity};
+pub use lint::lint;
+pub use load::{Loaded, MAX_FILE_BYTES, load};
+pub use normal::{normalise, tokens};
+pub use pattern::Pattern;
+pub use profile::{Profile, Required, Weights};
+pub use roster::Roster;

@@ -228,7 +228,7 @@ impl Message {
 
 /// Bytes → JSON → schema → type. The schema is what users can read, so it decides; the type follows it.
 fn body<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, Invalid> {
-    let value = schema::json(bytes)?;
+    let value = schema::body(bytes)?;
     schema::check(kind.as_str(), &value)?;
     serde_json::from_value(value).map_err(|error| Invalid {
         pointer: String::new(),

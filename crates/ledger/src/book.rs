@@ -1,0 +1,100 @@
+//! The folds of a whole ledger, or of one id of it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use protocol::{Kind, QueryId, Verdict};
+
+use crate::{Entry, Fold, Key};
+
+/// The folds of every query that has been read, in one place.
+#[derive(Clone, Debug, Default)]
+pub struct Book {
+    folds: HashMap<QueryId, BTreeMap<protocol::Name, Fold>>,
+    last: u64,
+}
+
+/// What became of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The query that it belongs to; `None` for a record of one message.
+    pub key: Option<Key>,
+    /// What the fold made of it.
+    pub verdict: Verdict,
+}
+
+impl Book {
+    /// Applies the next entry in ledger order. An entry that was applied before changes nothing.
+    pub fn apply(&mut self, entry: &Entry) -> Applied {
+        let key = entry.key();
+        if entry.seq <= self.last {
+            return Applied { key, verdict: Verdict::Duplicate };
+        }
+        self.last = entry.seq;
+        let verdict = match &key {
+            Some(key) => self.judge(key, entry),
+            None if entry.body.is_ok() => Verdict::Counted,
+            None => Verdict::Invalid,
+        };
+        self.note_guard(entry);
+        Applied { key, verdict }
+    }
+
+    fn judge(&mut self, key: &Key, entry: &Entry) -> Verdict {
+        if let Some(fold) = self.get_mut(key) {
+            return fold.apply(entry);
+        }
+        if entry.subject.kind() != Kind::Query {
+            return Verdict::Orphan;
+        }
+        let folds = self.folds.entry(key.id).or_default();
+        let conflict = !folds.is_empty();
+        folds.insert(key.requester.clone(), Fold::begin(key.clone(), entry, conflict));
+        match (&entry.body, conflict) {
+            (Err(_), _) => Verdict::Invalid,
+            (Ok(_), true) => Verdict::Conflict,
+            (Ok(_), false) => Verdict::Counted,
+        }
+    }
+
+    /// The guard filter selects by id and writer, so that a message of one record (an agent's
+    /// progress for somebody else under the same id) can stand under the guard of another.
+    fn note_guard(&mut self, entry: &Entry) {
+        let key = Key { id: entry.subject.id(), requester: entry.subject.from().clone() };
+        if let Some(fold) = self.get_mut(&key) {
+            fold.guarded(entry.seq);
+        }
+    }
+
+    fn get_mut(&mut self, key: &Key) -> Option<&mut Fold> {
+        self.folds.get_mut(&key.id)?.get_mut(&key.requester)
+    }
+
+    /// The fold of one query.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<&Fold> {
+        self.folds.get(&key.id)?.get(&key.requester)
+    }
+
+    /// The query that owns an id: the first that was stored under it.
+    #[must_use]
+    pub fn owner(&self, id: QueryId) -> Option<&Fold> {
+        self.folds.get(&id)?.values().find(|fold| !fold.is_conflict())
+    }
+
+    /// The query under an id as `asker` may mean it: its own, or else the owner's.
+    #[must_use]
+    pub fn find(&self, id: QueryId, asker: &protocol::Name) -> Option<&Fold> {
+        self.folds.get(&id)?.get(asker).or_else(|| self.owner(id))
+    }
+
+    /// Every query, in no order.
+    pub fn folds(&self) -> impl Iterator<Item = &Fold> {
+        self.folds.values().flat_map(BTreeMap::values)
+    }
+
+    /// The last sequence that was applied.
+    #[must_use]
+    pub const fn last(&self) -> u64 {
+        self.last
+    }
+}

@@ -1,0 +1,48 @@
+//! What a desk wants done, and what it is told of it.
+
+use protocol::{End, InstanceId, Message, Name, Order, Subject};
+
+use crate::Key;
+
+/// Something to do. None of it may be assumed to have succeeded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Append to the ledger under compare-and-set; answer with [`crate::Desk::appended`].
+    Append {
+        /// The query that it is about.
+        key: Key,
+        /// The subject.
+        subject: Subject,
+        /// The body.
+        message: Box<Message>,
+        /// The last sequence that the query's guard filter must still have.
+        expect: u64,
+    },
+    /// Tell an instance, by a core message.
+    Hand {
+        /// The agent.
+        agent: Name,
+        /// The instance.
+        instance: InstanceId,
+        /// What to tell it.
+        order: Order,
+    },
+    /// Tell the requester that its query has ended, by a core message.
+    End {
+        /// Whom.
+        requester: Name,
+        /// What.
+        end: End,
+    },
+}
+
+/// How an append went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is in the ledger, at this sequence.
+    Stored(u64),
+    /// The compare-and-set refused it.
+    Refused,
+    /// Nobody knows: no answer came in time.
+    Unknown,
+}

@@ -1,0 +1,82 @@
+//! From a query that is ready to an assignment: whom it is for, and when a hand is free.
+
+use protocol::{
+    Kind, Message, Name, To,
+    message::{Assign, Close, Reason},
+};
+
+use super::{Action, Desk, Router};
+use crate::{Key, Next, Now, Ticket, decide};
+
+impl Desk {
+    /// Puts a query that is ready in line for the agent that should answer it.
+    pub(super) fn enqueue(&mut self, key: &Key, router: &impl Router, actions: &mut Vec<Action>) {
+        let Some(fold) = self.book.get(key) else { return };
+        if self.routed.contains_key(key) {
+            return;
+        }
+        let decision = router.route(fold, &self.hands);
+        let Some(agent) = decision.agent.clone() else {
+            let close = Close {
+                reason: Reason::Unroutable,
+                code: "no_agent".to_owned(),
+                message: decision.reason,
+                pointer: None,
+                hint: decision.hint,
+                coordinator: self.me.clone(),
+                extra: protocol::Extra::new(),
+            };
+            return self.close(key, close, actions);
+        };
+        let priority = fold.posted().query.as_ref().map(|query| query.priority()).unwrap_or_default();
+        let ticket = Ticket::new(priority, fold.posted().seq);
+        self.queue.put(key.clone(), agent.clone(), ticket);
+        self.routed.insert(key.clone(), decision);
+        self.stirred.insert(agent);
+    }
+
+    /// Gives out what waits, as far as hands are free.
+    pub(super) fn pump(&mut self, actions: &mut Vec<Action>) {
+        while let Some(agent) = self.stirred.pop_first() {
+            while let Some((key, instance)) = self.queue.first(&agent).cloned().zip(self.hands.free(&agent).cloned()) {
+                self.queue.remove(&key);
+                let (Some(decision), Some(fold)) = (self.routed.remove(&key), self.book.get(&key)) else { continue };
+                let assign = Assign {
+                    agent: agent.clone(),
+                    instance: instance.clone(),
+                    attempt: fold.last_number().saturating_add(1),
+                    deadline: fold.posted().deadline,
+                    coordinator: self.me.clone(),
+                    decision,
+                    extra: protocol::Extra::new(),
+                };
+                // Held from here on, so that no other query is given the same hand meanwhile.
+                self.hands.hold(key.clone(), agent.clone(), instance);
+                self.append(&key, Kind::Assign, To::One(agent.clone()), Message::Assign(assign), actions);
+            }
+        }
+    }
+
+    /// Why a query waits, in words; `None` if it does not.
+    #[must_use]
+    pub fn waiting_for(&self, key: &Key, now: jiff::Timestamp) -> Option<String> {
+        let fold = self.book.get(key)?;
+        if let Some(agent) = self.queue.agent_of(key) {
+            return Some(self.queued(agent));
+        }
+        let clock = Now { time: now, listening_since: self.listening_since, renewed: self.renewed.get(key).copied() };
+        match decide(fold, &clock, &self.policy) {
+            Next::Wait { why, .. } => why.map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    fn queued(&self, agent: &Name) -> String {
+        if !self.hands.is_live(agent) {
+            return format!("a live instance of {agent}");
+        }
+        let (instances, waiting) = (self.hands.of(agent).count(), self.queue.len(agent));
+        let busy = if instances == 1 { "its instance is".to_owned() } else { format!("all its {instances} instances are") };
+        format!("a free hand of {agent}: {busy} busy, {waiting} waiting")
+    }
+}

@@ -1,0 +1,272 @@
+//! The desk: the pure half of a coordinator. Events come in (an entry was read, a heartbeat was
+//! heard, an append was answered, time passed), actions go out. It performs none of them.
+//!
+//! It never assumes that an action succeeded: what counts is what it reads in the ledger. So a
+//! crash between any two actions loses nothing; whoever reads the same ledger decides the same.
+
+mod action;
+mod dispatch;
+mod peers;
+mod react;
+mod timers;
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use protocol::{Decision, End, Heartbeat, InstanceId, Message, Name, Order, QueryId, Stop, Verdict, Work};
+
+pub use action::{Action, Appended};
+
+use self::{peers::Peers, timers::Timers};
+use crate::{Applied, Book, Entry, Fold, Hands, Key, Policy, Queue};
+
+/// Who should answer a query: the routing decision, given who is live.
+pub trait Router {
+    /// Decides for one query. Must be deterministic.
+    fn route(&self, fold: &Fold, hands: &Hands) -> Decision;
+}
+
+impl<F: Fn(&Fold, &Hands) -> Decision> Router for F {
+    fn route(&self, fold: &Fold, hands: &Hands) -> Decision {
+        self(fold, hands)
+    }
+}
+
+/// The pure half of one coordinator.
+#[derive(Debug)]
+pub struct Desk {
+    me: InstanceId,
+    policy: Policy,
+    book: Book,
+    hands: Hands,
+    queue: Queue,
+    /// Decisions of queries that wait for a hand.
+    routed: HashMap<Key, Decision>,
+    /// Queries with an append under way: nothing else is done about them meanwhile.
+    in_flight: HashMap<Key, Flight>,
+    /// When a heartbeat last named a query under its current attempt.
+    renewed: HashMap<Key, Timestamp>,
+    /// Since when a query of another coordinator has been waiting for that one to act.
+    lying: HashMap<Key, Timestamp>,
+    /// Agents that may have both a query waiting and a free hand.
+    stirred: BTreeSet<Name>,
+    timers: Timers,
+    peers: Peers,
+    listening_since: Option<Timestamp>,
+    live: bool,
+}
+
+/// An append under way.
+#[derive(Debug)]
+enum Flight {
+    /// No answer yet.
+    Sent,
+    /// Stored at this sequence, and not yet read.
+    Stored(u64),
+}
+
+impl Desk {
+    /// An empty desk, which has read nothing yet and so does nothing yet.
+    #[must_use]
+    pub fn new(me: InstanceId, policy: Policy) -> Self {
+        Self {
+            me,
+            policy,
+            book: Book::default(),
+            hands: Hands::default(),
+            queue: Queue::default(),
+            routed: HashMap::new(),
+            in_flight: HashMap::new(),
+            renewed: HashMap::new(),
+            lying: HashMap::new(),
+            stirred: BTreeSet::new(),
+            timers: Timers::default(),
+            peers: Peers::default(),
+            listening_since: None,
+            live: false,
+        }
+    }
+
+    /// The next entry of the ledger was read.
+    pub fn read(&mut self, entry: &Entry, now: Timestamp, router: &impl Router) -> Vec<Action> {
+        let Applied { key, verdict } = self.book.apply(entry);
+        let mut actions = Vec::new();
+        let Some(key) = key else { return actions };
+        if matches!(self.in_flight.get(&key), Some(Flight::Stored(seq)) if *seq <= entry.seq) {
+            self.in_flight.remove(&key);
+        }
+        self.lying.remove(&key);
+        if !self.live {
+            return actions;
+        }
+        if verdict == Verdict::Counted {
+            self.follow(&key, entry, &mut actions);
+        }
+        self.react(&key, now, router, &mut actions);
+        self.pump(&mut actions);
+        actions
+    }
+
+    /// What follows at once from an entry that counts: an assignment of ours is handed over, now
+    /// that the ledger has it, and an end is signalled.
+    fn follow(&mut self, key: &Key, entry: &Entry, actions: &mut Vec<Action>) {
+        let Some(fold) = self.book.get(key) else { return };
+        if let Some(ended) = fold.ended().filter(|ended| ended.seq == entry.seq) {
+            let (agent, attempt, instance) = match ended.by.clone() {
+                Some((agent, attempt, instance)) => (Some(agent), Some(attempt), Some(instance)),
+                None => (None, None, None),
+            };
+            let end = End { id: key.id, seq: ended.seq, state: ended.state, agent, attempt, instance };
+            actions.push(Action::End { requester: key.requester.clone(), end });
+        }
+        if let (Ok(Message::Assign(assign)), Ok(query)) = (&entry.body, &fold.posted().query) {
+            // Whatever was in hand before has been taken away by this assignment.
+            if let Some(lost) = fold.attempts().iter().rev().nth(1).filter(|lost| lost.is_spent() && lost.outcome.is_none()) {
+                let stop = Stop { id: key.id, requester: key.requester.clone(), attempt: lost.number };
+                actions.push(Action::Hand { agent: lost.agent.clone(), instance: lost.instance.clone(), order: Order::Stop(stop) });
+            }
+            self.renewed.remove(key);
+            if assign.coordinator == self.me {
+                let work = Work { id: key.id, requester: key.requester.clone(), assign: assign.clone(), query: (**query).clone() };
+                let order = Order::Work(Box::new(work));
+                actions.push(Action::Hand { agent: assign.agent.clone(), instance: assign.instance.clone(), order });
+            }
+        }
+    }
+
+    /// Everything that was in the ledger has been read: from now on the desk acts.
+    pub fn caught_up(&mut self, now: Timestamp, router: &impl Router) -> Vec<Action> {
+        self.live = true;
+        let open: Vec<Key> = self.book.folds().filter(|fold| fold.ended().is_none()).map(|fold| fold.key().clone()).collect();
+        self.react_all(open, now, router)
+    }
+
+    /// Since when the coordinator hears everything, or `None` while it may be deaf.
+    pub const fn listening(&mut self, since: Option<Timestamp>) {
+        self.listening_since = since;
+    }
+
+    /// A heartbeat was heard.
+    pub fn heartbeat(&mut self, beat: &Heartbeat, now: Timestamp, router: &impl Router) -> Vec<Action> {
+        let until = silence_ends(beat, now);
+        if beat.agent.is_coordinator() {
+            self.peers.heard(&beat.instance_id, until);
+            return Vec::new();
+        }
+        let mut actions = Vec::new();
+        for lease in &beat.leases {
+            let key = Key { id: lease.id, requester: lease.requester.clone() };
+            let current = self.book.get(&key).and_then(Fold::current);
+            let holds = current.is_some_and(|a| a.number == lease.attempt && a.agent == beat.agent && a.instance == beat.instance_id);
+            if holds {
+                self.renewed.insert(key, now);
+            } else if self.live {
+                // It works on something that has ended or moved on: say so until it stops naming it.
+                let stop = Stop { id: lease.id, requester: lease.requester.clone(), attempt: lease.attempt };
+                let (agent, instance) = (beat.agent.clone(), beat.instance_id.clone());
+                actions.push(Action::Hand { agent, instance, order: Order::Stop(stop) });
+            }
+        }
+        let was_live = self.hands.is_live(&beat.agent);
+        let more = self.hands.heard(&beat.agent, &beat.instance_id, beat.capacity as usize, now, until);
+        if more && self.live {
+            self.stirred.insert(beat.agent.clone());
+            if !was_live {
+                self.reroute(now, router, &mut actions);
+            }
+            self.pump(&mut actions);
+        }
+        actions
+    }
+
+    /// An append was answered, or nobody knows whether it was stored.
+    pub fn appended(&mut self, key: &Key, outcome: Appended, now: Timestamp, router: &impl Router) -> Vec<Action> {
+        match outcome {
+            Appended::Stored(seq) if seq > self.book.last() => {
+                self.in_flight.insert(key.clone(), Flight::Stored(seq));
+                Vec::new()
+            }
+            // It was read before it was acknowledged.
+            Appended::Stored(_) => {
+                self.in_flight.remove(key);
+                self.react_all(vec![key.clone()], now, router)
+            }
+            // Refused: somebody else was first, and what it wrote is on its way here; or, rarely,
+            // a refusal without cause. Unknown: it may yet appear. Either way, look again.
+            Appended::Refused | Appended::Unknown => {
+                self.in_flight.remove(key);
+                self.timers.set(key.clone(), react::later(now, react::LOOK_AGAIN));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Time passed: does what is due.
+    pub fn tick(&mut self, now: Timestamp, router: &impl Router) -> Vec<Action> {
+        if !self.live {
+            return Vec::new();
+        }
+        self.peers.gone(now);
+        self.hands.gone(now);
+        let due = self.timers.due(now);
+        self.react_all(due, now, router)
+    }
+
+    /// The agents or their definitions have changed: decides anew for what waits.
+    pub fn roster_changed(&mut self, now: Timestamp, router: &impl Router) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.live {
+            self.reroute(now, router, &mut actions);
+            self.pump(&mut actions);
+        }
+        actions
+    }
+
+    fn react_all(&mut self, keys: Vec<Key>, now: Timestamp, router: &impl Router) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for key in keys {
+            self.react(&key, now, router, &mut actions);
+        }
+        self.pump(&mut actions);
+        actions
+    }
+
+    /// Decides anew for every query that waits for a hand: who is live, or known, has changed.
+    fn reroute(&mut self, now: Timestamp, router: &impl Router, actions: &mut Vec<Action>) {
+        let waiting: Vec<Key> = self.routed.keys().cloned().collect();
+        self.routed.clear();
+        for key in waiting {
+            self.react(&key, now, router, actions);
+        }
+    }
+
+    /// When the next thing is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.timers.next()
+    }
+
+    /// Everything that was read.
+    #[must_use]
+    pub const fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Who is live.
+    #[must_use]
+    pub const fn hands(&self) -> &Hands {
+        &self.hands
+    }
+
+    /// The query under an id, as `asker` may mean it.
+    #[must_use]
+    pub fn find(&self, id: QueryId, asker: &protocol::Name) -> Option<&Fold> {
+        self.book.find(id, asker)
+    }
+}
+
+/// An instance counts as gone after three missed heartbeats.
+fn silence_ends(beat: &Heartbeat, now: Timestamp) -> Timestamp {
+    let interval = beat.interval_s.clamp(0.05, 3600.0) * 3.0;
+    now.checked_add(jiff::SignedDuration::from_secs_f64(interval)).unwrap_or(Timestamp::MAX)
+}

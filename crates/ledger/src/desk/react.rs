@@ -1,0 +1,106 @@
+//! From a decision about one query to actions.
+
+use jiff::{SignedDuration, Timestamp};
+use protocol::{AttemptState, Kind, Message, Order, Stop, Subject, To, message::Close};
+
+use super::{Action, Desk, Flight, Router};
+use crate::{Key, Next, Now, decide};
+
+/// How soon to look again after an append that was refused or whose fate is unknown.
+pub(super) const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(50);
+
+/// How long a query may lie before a coordinator takes it up that it does not belong to.
+const TAKE_UP: SignedDuration = SignedDuration::from_secs(2);
+
+impl Desk {
+    /// Looks at one query and does what is to be done about it.
+    pub(super) fn react(&mut self, key: &Key, now: Timestamp, router: &impl Router, actions: &mut Vec<Action>) {
+        let Some(fold) = self.book.get(key) else { return };
+        if self.in_flight.contains_key(key) {
+            return;
+        }
+        let clock = Now { time: now, listening_since: self.listening_since, renewed: self.renewed.get(key).copied() };
+        let next = decide(fold, &clock, &self.policy);
+        self.settle(key, actions);
+        match next {
+            Next::Nothing => self.forget(key),
+            Next::Wait { until, .. } => {
+                self.unqueue(key);
+                self.timers.set(key.clone(), until);
+            }
+            Next::Dispatch { .. } | Next::Close { .. } if !self.may_act(key, now) => {}
+            Next::Dispatch { until, .. } => {
+                self.timers.set(key.clone(), until);
+                self.enqueue(key, router, actions);
+            }
+            Next::Close { reason, code, message, pointer, hint } => {
+                let coordinator = self.me.clone();
+                let extra = protocol::Extra::new();
+                let close = Close { reason, code: code.to_owned(), message, pointer, hint, coordinator, extra };
+                self.close(key, close, actions);
+            }
+        }
+    }
+
+    /// Keeps what instances hold in step with the fold, and stops an instance whose query ended
+    /// without it.
+    fn settle(&mut self, key: &Key, actions: &mut Vec<Action>) {
+        let Some(fold) = self.book.get(key) else { return };
+        if let Some(attempt) = fold.current() {
+            self.hands.hold(key.clone(), attempt.agent.clone(), attempt.instance.clone());
+            return;
+        }
+        let Some((agent, instance)) = self.hands.release(key) else { return };
+        if let Some(stopped) = fold.attempts().last().filter(|attempt| attempt.state == AttemptState::Stopped) {
+            let stop = Stop { id: key.id, requester: key.requester.clone(), attempt: stopped.number };
+            actions.push(Action::Hand { agent: agent.clone(), instance, order: Order::Stop(stop) });
+        }
+        self.stirred.insert(agent);
+    }
+
+    /// Whether this coordinator does what is to be done: the query is its own, or its owner has
+    /// left it lying. Otherwise it looks again later.
+    fn may_act(&mut self, key: &Key, now: Timestamp) -> bool {
+        if self.peers.is_mine(&self.me, key) {
+            return true;
+        }
+        let since = *self.lying.entry(key.clone()).or_insert(now);
+        let taken_up = later(since, TAKE_UP);
+        if now < taken_up {
+            self.timers.set(key.clone(), taken_up);
+        }
+        now >= taken_up
+    }
+
+    pub(super) fn close(&mut self, key: &Key, close: Close, actions: &mut Vec<Action>) {
+        self.unqueue(key);
+        self.append(key, Kind::Close, To::One(key.requester.clone()), Message::Close(close), actions);
+    }
+
+    /// Wants a message appended in the requester's name, and does nothing more about the query
+    /// until it knows what became of it.
+    pub(super) fn append(&mut self, key: &Key, kind: Kind, to: To, message: Message, actions: &mut Vec<Action>) {
+        let Some(fold) = self.book.get(key) else { return };
+        let Ok(subject) = Subject::new(kind, key.id, key.requester.clone(), to) else { return };
+        let expect = fold.guard();
+        self.in_flight.insert(key.clone(), Flight::Sent);
+        actions.push(Action::Append { key: key.clone(), subject, message: Box::new(message), expect });
+    }
+
+    /// Nothing more is to be done about a query: it keeps only its fold.
+    fn forget(&mut self, key: &Key) {
+        self.unqueue(key);
+        self.timers.clear(key);
+        self.renewed.remove(key);
+        self.lying.remove(key);
+    }
+
+    pub(super) fn unqueue(&mut self, key: &Key) {
+        self.queue.remove(key);
+        self.routed.remove(key);
+    }
+}
+
+pub(super) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,313 @@
+//! The state of one query, and the rules by which stored messages change it.
+//!
+//! The fold never looks at a clock: what it knows of time is when the server stored each
+//! message. It never refuses a message either; it says what it made of it.
+
+use std::{
+    collections::{BTreeSet, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+};
+
+use jiff::Timestamp;
+use protocol::{
+    AttemptState, InstanceId, Invalid, Message, Name, State, To, Verdict,
+    message::{Accept, Answer, Assign, Close, Outcome, Query, Reason},
+};
+
+use crate::{Attempt, Entry, Key};
+
+/// A digest of a query's content: the parsed body with its `to`. Same content under the same
+/// id is the same query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Content(u64);
+
+impl Content {
+    fn of(entry: &Entry) -> Self {
+        let mut hasher = DefaultHasher::new();
+        entry.subject.to().hash(&mut hasher);
+        match &entry.body {
+            Ok(message) => message.to_value().to_string().hash(&mut hasher),
+            Err(invalid) => (&invalid.pointer, &invalid.reason).hash(&mut hasher),
+        }
+        Self(hasher.finish())
+    }
+}
+
+/// The query as it was stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Posted {
+    /// Its sequence.
+    pub seq: u64,
+    /// When it was stored.
+    pub at: Timestamp,
+    /// Where it was sent: one agent, or any.
+    pub to: To,
+    /// The query, or why it is none.
+    pub query: Result<Box<Query>, Invalid>,
+    /// When it expires.
+    pub deadline: Timestamp,
+    /// Its content, to tell a repetition from a conflict.
+    pub content: Content,
+}
+
+/// How and when a query ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    /// The state it ended in.
+    pub state: State,
+    /// Sequence of the message that ended it.
+    pub seq: u64,
+    /// When that message was stored.
+    pub at: Timestamp,
+    /// Whose answer ended it: agent, attempt and instance. None for a close.
+    pub by: Option<(Name, u32, InstanceId)>,
+}
+
+/// The state of one query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fold {
+    key: Key,
+    posted: Posted,
+    /// The id belongs to an earlier query of another requester.
+    conflict: bool,
+    attempts: Vec<Attempt>,
+    /// Questions of the current attempt.
+    asked: BTreeSet<u32>,
+    replied: BTreeSet<u32>,
+    cancelled: bool,
+    ended: Option<Ended>,
+    /// Last sequence under the filter by which queries, assignments and endings exclude each other.
+    guard: u64,
+}
+
+impl Fold {
+    /// Begins with a stored query. `conflict`: the id belongs to another requester's query.
+    pub(crate) fn begin(key: Key, entry: &Entry, conflict: bool) -> Self {
+        let query = match &entry.body {
+            Ok(Message::Query(query)) => Ok(Box::new(query.clone())),
+            Err(invalid) => Err(invalid.clone()),
+            Ok(other) => Err(mismatch(other)),
+        };
+        let deadline = query.as_ref().map_or(entry.time, |query| query.deadline(entry.time));
+        let content = Content::of(entry);
+        let to = entry.subject.to().clone();
+        let posted = Posted { seq: entry.seq, at: entry.time, to, query, deadline, content };
+        Self {
+            key,
+            posted,
+            conflict,
+            attempts: Vec::new(),
+            asked: BTreeSet::new(),
+            replied: BTreeSet::new(),
+            cancelled: false,
+            ended: None,
+            guard: entry.seq,
+        }
+    }
+
+    /// Applies the next message of this query, in ledger order, and says what became of it.
+    pub fn apply(&mut self, entry: &Entry) -> Verdict {
+        let Ok(message) = &entry.body else {
+            return if self.ended.is_some() { Verdict::Late } else { Verdict::Invalid };
+        };
+        if let Message::Query(_) = message {
+            return if Content::of(entry) == self.posted.content { Verdict::Duplicate } else { Verdict::Conflict };
+        }
+        // The first terminal message in ledger order has ended it. Nothing after that counts.
+        if self.ended.is_some() {
+            return Verdict::Late;
+        }
+        let from = entry.subject.from();
+        match message {
+            Message::Assign(assign) => self.assign(entry, assign),
+            Message::Accept(accept) => self.accept(entry, accept),
+            Message::Progress(progress) => match (progress.attempt, &progress.instance) {
+                (Some(attempt), Some(instance)) => self.work(entry, from, attempt, instance),
+                _ => Verdict::Stale,
+            },
+            Message::Question(question) => {
+                if self.asked.contains(&question.question) && self.current_is(from, question.attempt, &question.instance) {
+                    return Verdict::Duplicate;
+                }
+                let verdict = self.work(entry, from, question.attempt, &question.instance);
+                if verdict == Verdict::Counted {
+                    self.asked.insert(question.question);
+                }
+                verdict
+            }
+            // It counts even if its question is stored later: the two are written by two connections.
+            Message::Reply(reply) => counted_if(self.replied.insert(reply.question)),
+            Message::Answer(answer) => self.answer(entry, answer),
+            Message::Close(close) => self.close(entry, close),
+            Message::Cancel(_) => counted_if(!std::mem::replace(&mut self.cancelled, true)),
+            Message::Query(_) | Message::Notice(_) => Verdict::Orphan,
+        }
+    }
+
+    fn assign(&mut self, entry: &Entry, assign: &Assign) -> Verdict {
+        if assign.attempt <= self.last_number() {
+            return Verdict::Stale;
+        }
+        if let Some(lost) = self.attempts.last_mut().filter(|attempt| attempt.is_open()) {
+            lost.state = AttemptState::Lost;
+        }
+        self.asked.clear();
+        self.attempts.push(Attempt::new(assign, entry.time));
+        Verdict::Counted
+    }
+
+    fn accept(&mut self, entry: &Entry, accept: &Accept) -> Verdict {
+        let Some(attempt) = self.matching(entry.subject.from(), accept.attempt, &accept.instance) else {
+            return Verdict::Stale;
+        };
+        if attempt.state != AttemptState::Assigned {
+            return Verdict::Duplicate;
+        }
+        attempt.taken(entry.time);
+        attempt.state = AttemptState::Accepted;
+        attempt.lease_ms = accept.lease_ms;
+        Verdict::Counted
+    }
+
+    /// A sign of work: it also shows that the instance has taken the query.
+    fn work(&mut self, entry: &Entry, from: &Name, number: u32, instance: &InstanceId) -> Verdict {
+        let Some(attempt) = self.matching(from, number, instance) else {
+            return Verdict::Stale;
+        };
+        attempt.taken(entry.time);
+        attempt.state = AttemptState::Working;
+        Verdict::Counted
+    }
+
+    fn answer(&mut self, entry: &Entry, answer: &Answer) -> Verdict {
+        let from = entry.subject.from();
+        let Some(attempt) = self.matching(from, answer.attempt, &answer.instance) else {
+            return Verdict::Stale;
+        };
+        attempt.taken(entry.time);
+        attempt.state = AttemptState::Answered;
+        attempt.outcome = Some((answer.outcome, entry.time));
+        attempt.failure.clone_from(&answer.failure);
+        let state = match answer.outcome {
+            Outcome::Completed => State::Completed,
+            Outcome::Failed => State::Failed,
+            Outcome::Retry => return Verdict::Counted,
+        };
+        let by = Some((from.clone(), answer.attempt, answer.instance.clone()));
+        self.ended = Some(Ended { state, seq: entry.seq, at: entry.time, by });
+        Verdict::Counted
+    }
+
+    /// Time only permits `expired`, and it is the server's time; a cancel only permits `cancelled`.
+    fn close(&mut self, entry: &Entry, close: &Close) -> Verdict {
+        let permitted = match close.reason {
+            Reason::Expired => entry.time >= self.posted.deadline,
+            Reason::Cancelled => self.cancelled,
+            Reason::Rejected | Reason::Unroutable | Reason::Dead => true,
+        };
+        if !permitted {
+            return Verdict::Premature;
+        }
+        if let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.is_open()) {
+            attempt.state = AttemptState::Stopped;
+        }
+        self.ended = Some(Ended { state: close.reason.state(), seq: entry.seq, at: entry.time, by: None });
+        Verdict::Counted
+    }
+
+    /// Notes a message under the guard filter: also one that belongs to another record, and junk.
+    pub(crate) fn guarded(&mut self, seq: u64) {
+        self.guard = seq;
+    }
+
+    fn matching(&mut self, from: &Name, number: u32, instance: &InstanceId) -> Option<&mut Attempt> {
+        self.attempts.last_mut().filter(|attempt| attempt.is(from, number, instance))
+    }
+
+    fn current_is(&self, from: &Name, number: u32, instance: &InstanceId) -> bool {
+        self.attempts.last().is_some_and(|attempt| attempt.is(from, number, instance))
+    }
+
+    /// Where the query stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        if let Some(ended) = &self.ended {
+            return ended.state;
+        }
+        match self.current().map(|attempt| attempt.state) {
+            Some(AttemptState::Assigned) => State::Assigned,
+            Some(AttemptState::Accepted) => State::Accepted,
+            Some(_) if self.asked.difference(&self.replied).next().is_some() => State::Waiting,
+            Some(_) => State::Working,
+            None => State::Posted,
+        }
+    }
+
+    /// Which query this is.
+    #[must_use]
+    pub const fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// The query as it was stored.
+    #[must_use]
+    pub const fn posted(&self) -> &Posted {
+        &self.posted
+    }
+
+    /// Whether its id belongs to another requester's query.
+    #[must_use]
+    pub const fn is_conflict(&self) -> bool {
+        self.conflict
+    }
+
+    /// Whether its requester has cancelled it.
+    #[must_use]
+    pub const fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+
+    /// Its attempts, oldest first.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// The attempt that is in somebody's hands.
+    #[must_use]
+    pub fn current(&self) -> Option<&Attempt> {
+        self.attempts.last().filter(|attempt| attempt.is_open())
+    }
+
+    /// How many attempts are spent: accepted ones.
+    #[must_use]
+    pub fn spent(&self) -> usize {
+        self.attempts.iter().filter(|attempt| attempt.is_spent()).count()
+    }
+
+    /// The highest attempt number so far; 0 before the first.
+    #[must_use]
+    pub fn last_number(&self) -> u32 {
+        self.attempts.last().map_or(0, |attempt| attempt.number)
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub const fn ended(&self) -> Option<&Ended> {
+        self.ended.as_ref()
+    }
+
+    /// The sequence that an assignment or close must expect under compare-and-set.
+    #[must_use]
+    pub const fn guard(&self) -> u64 {
+        self.guard
+    }
+}
+
+const fn counted_if(new: bool) -> Verdict {
+    if new { Verdict::Counted } else { Verdict::Duplicate }
+}
+
+fn mismatch(message: &Message) -> Invalid {
+    Invalid { pointer: String::new(), keyword: "type".to_owned(), reason: format!("a {} is no query", message.kind()) }
+}

@@ -1,0 +1,161 @@
+//! The instances that can take work, and how much each has in hand.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use protocol::{InstanceId, Name};
+
+use crate::Key;
+
+/// One live instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hand {
+    /// How many queries it takes at once.
+    pub capacity: usize,
+    /// When it was last heard.
+    pub heard: Timestamp,
+    /// When it counts as gone, unless it is heard again.
+    pub until: Timestamp,
+    holds: BTreeSet<Key>,
+}
+
+impl Hand {
+    /// How many queries it has in hand.
+    #[must_use]
+    pub fn load(&self) -> usize {
+        self.holds.len()
+    }
+}
+
+/// Every live instance, by agent. What an instance holds is taken from the ledger, not from
+/// what it says: an assignment counts from the moment it is stored.
+#[derive(Clone, Debug, Default)]
+pub struct Hands {
+    agents: BTreeMap<Name, BTreeMap<InstanceId, Hand>>,
+    /// Also for instances that have not been heard yet, as after a restart.
+    held: HashMap<Key, (Name, InstanceId)>,
+}
+
+impl Hands {
+    /// An instance was heard. Returns whether it is new, or takes more than before.
+    pub fn heard(&mut self, agent: &Name, instance: &InstanceId, capacity: usize, at: Timestamp, until: Timestamp) -> bool {
+        let hands = self.agents.entry(agent.clone()).or_default();
+        if let Some(hand) = hands.get_mut(instance) {
+            let more = capacity > hand.capacity;
+            (hand.capacity, hand.heard, hand.until) = (capacity, at, until);
+            return more;
+        }
+        let holds = self.held.iter().filter(|(_, holder)| holder.0 == *agent && holder.1 == *instance).map(|(key, _)| key.clone());
+        let hand = Hand { capacity, heard: at, until, holds: holds.collect() };
+        hands.insert(instance.clone(), hand);
+        true
+    }
+
+    /// Forgets the instances that have not been heard in time; returns them.
+    pub fn gone(&mut self, now: Timestamp) -> Vec<(Name, InstanceId)> {
+        let mut gone = Vec::new();
+        for (agent, hands) in &mut self.agents {
+            hands.retain(|instance, hand| {
+                let live = hand.until > now;
+                if !live {
+                    gone.push((agent.clone(), instance.clone()));
+                }
+                live
+            });
+        }
+        self.agents.retain(|_, hands| !hands.is_empty());
+        gone
+    }
+
+    /// The ledger says that an instance has a query in hand.
+    pub fn hold(&mut self, key: Key, agent: Name, instance: InstanceId) {
+        self.release(&key);
+        if let Some(hand) = self.agents.get_mut(&agent).and_then(|hands| hands.get_mut(&instance)) {
+            hand.holds.insert(key.clone());
+        }
+        self.held.insert(key, (agent, instance));
+    }
+
+    /// The ledger says that nobody has it in hand any more. Returns who had it.
+    pub fn release(&mut self, key: &Key) -> Option<(Name, InstanceId)> {
+        let (agent, instance) = self.held.remove(key)?;
+        if let Some(hand) = self.agents.get_mut(&agent).and_then(|hands| hands.get_mut(&instance)) {
+            hand.holds.remove(key);
+        }
+        Some((agent, instance))
+    }
+
+    /// The instance of an agent that takes the next query: the one with the smallest share of
+    /// its capacity in hand; `None` if all are full.
+    #[must_use]
+    pub fn free(&self, agent: &Name) -> Option<&InstanceId> {
+        let free = self.agents.get(agent)?.iter().filter(|(_, hand)| hand.load() < hand.capacity);
+        // a/b < c/d without division; ties go to the smaller instance id.
+        free.min_by(|(_, a), (_, b)| (a.load() * b.capacity).cmp(&(b.load() * a.capacity))).map(|(instance, _)| instance)
+    }
+
+    /// Whether an agent has a live instance that takes work.
+    #[must_use]
+    pub fn is_live(&self, agent: &Name) -> bool {
+        self.agents.get(agent).is_some_and(|hands| hands.values().any(|hand| hand.capacity > 0))
+    }
+
+    /// The live instances of an agent.
+    pub fn of(&self, agent: &Name) -> impl Iterator<Item = (&InstanceId, &Hand)> {
+        self.agents.get(agent).into_iter().flatten()
+    }
+
+    /// The agents that have a live instance.
+    pub fn agents(&self) -> impl Iterator<Item = &Name> {
+        self.agents.keys()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use protocol::QueryId;
+
+    fn key() -> Key {
+        Key { id: QueryId::mint(), requester: "me".parse().unwrap() }
+    }
+
+    #[test]
+    fn work_goes_to_the_emptiest_hand_and_never_over_capacity() {
+        let agent: Name = "a".parse().unwrap();
+        let (small, large): (InstanceId, InstanceId) = ("s".parse().unwrap(), "l".parse().unwrap());
+        let (now, later) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+        let mut hands = Hands::default();
+        assert!(hands.heard(&agent, &small, 1, now, later));
+        assert!(hands.heard(&agent, &large, 3, now, later));
+        let mut given = Vec::new();
+        while let Some(instance) = hands.free(&agent).cloned() {
+            hands.hold(key(), agent.clone(), instance.clone());
+            given.push(instance);
+        }
+        assert_eq!(given.len(), 4);
+        assert_eq!(given.iter().filter(|instance| **instance == small).count(), 1);
+    }
+
+    #[test]
+    fn what_an_instance_held_before_it_was_heard_counts() {
+        let (agent, instance): (Name, InstanceId) = ("a".parse().unwrap(), "i".parse().unwrap());
+        let mut hands = Hands::default();
+        let held = key();
+        hands.hold(held.clone(), agent.clone(), instance.clone());
+        hands.heard(&agent, &instance, 1, Timestamp::UNIX_EPOCH, Timestamp::MAX);
+        assert_eq!(hands.free(&agent), None);
+        hands.release(&held);
+        assert_eq!(hands.free(&agent), Some(&instance));
+    }
+
+    #[test]
+    fn a_silent_instance_is_forgotten() {
+        let (agent, instance): (Name, InstanceId) = ("a".parse().unwrap(), "i".parse().unwrap());
+        let mut hands = Hands::default();
+        hands.heard(&agent, &instance, 1, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        assert_eq!(hands.gone(Timestamp::UNIX_EPOCH), [(agent.clone(), instance)]);
+        assert!(!hands.is_live(&agent));
+    }
+}

@@ -1,0 +1,97 @@
+//! The fold as users see it: the record of one query, with every message and what became of it.
+
+use jiff::Timestamp;
+use protocol::{AttemptState, Decision, Logged, Message, Name, QueryId, Record, Summary};
+use serde_json::Value;
+
+use crate::{Attempt, Book, Entry, Fold};
+
+/// The record of the query `id` as `asker` may mean it, from all messages stored under that id.
+/// `None` if there is no query among them.
+#[must_use]
+pub fn record(id: QueryId, asker: &Name, entries: &[Entry]) -> Option<Record> {
+    let mut book = Book::default();
+    let verdicts: Vec<_> = entries.iter().map(|entry| book.apply(entry)).collect();
+    let fold = book.find(id, asker)?;
+    let mine = entries.iter().zip(verdicts).filter(|(_, applied)| applied.key.as_ref() == Some(fold.key()));
+    let mut record = outline(fold);
+    for (entry, applied) in mine {
+        if let (Ok(Message::Assign(assign)), protocol::Verdict::Counted) = (&entry.body, applied.verdict) {
+            record.decision = Some(assign.decision.clone());
+        }
+        if Some(entry.seq) == record.end_seq {
+            match &entry.body {
+                Ok(Message::Answer(answer)) => record.answer = Some(answer.clone()),
+                Ok(Message::Close(close)) => record.close = Some(close.clone()),
+                _ => {}
+            }
+        }
+        record.messages.push(logged(entry, applied.verdict));
+    }
+    Some(record)
+}
+
+fn outline(fold: &Fold) -> Record {
+    let posted = fold.posted();
+    Record {
+        id: fold.key().id,
+        requester: fold.key().requester.clone(),
+        state: fold.state(),
+        waiting_for: None,
+        query: posted.query.as_ref().map_or(Value::Null, |query| Message::Query((**query).clone()).to_value()),
+        seq: posted.seq,
+        posted_at: posted.at,
+        deadline: posted.query.is_ok().then_some(posted.deadline),
+        attempts: fold.attempts().iter().map(attempt).collect(),
+        decision: None::<Decision>,
+        answer: None,
+        close: None,
+        ended_at: fold.ended().map(|ended| ended.at),
+        end_seq: fold.ended().map(|ended| ended.seq),
+        messages: Vec::new(),
+        extra: protocol::Extra::new(),
+    }
+}
+
+fn attempt(attempt: &Attempt) -> protocol::Attempt {
+    protocol::Attempt {
+        attempt: attempt.number,
+        agent: attempt.agent.clone(),
+        instance: attempt.instance.clone(),
+        state: attempt.state,
+        assigned_at: attempt.assigned_at,
+        accepted_at: attempt.accepted_at,
+        outcome: attempt.outcome.map(|(outcome, _)| outcome),
+        failure: attempt.failure.clone(),
+    }
+}
+
+fn logged(entry: &Entry, verdict: protocol::Verdict) -> Logged {
+    Logged {
+        seq: entry.seq,
+        time: entry.time,
+        kind: entry.subject.kind(),
+        from: entry.subject.from().clone(),
+        to: entry.subject.to().to_string(),
+        verdict,
+        body: entry.body.as_ref().map_or(Value::Null, Message::to_value),
+    }
+}
+
+/// The line of a query in a list.
+#[must_use]
+pub fn summary(fold: &Fold, waiting_for: Option<String>) -> Summary {
+    let query = fold.posted().query.as_ref().ok();
+    let last = fold.attempts().last().filter(|attempt| attempt.state != AttemptState::Lost);
+    Summary {
+        id: fold.key().id,
+        requester: fold.key().requester.clone(),
+        state: fold.state(),
+        request_type: query.map(|query| query.request_type.clone()),
+        priority: query.map(|query| query.priority()).unwrap_or_default(),
+        agent: last.map(|attempt| attempt.agent.clone()),
+        posted_at: fold.posted().at,
+        ended_at: fold.ended().map(|ended: &crate::Ended| -> Timestamp { ended.at }),
+        waiting_for,
+    }
+}
