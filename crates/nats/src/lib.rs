@@ -1,3 +1,32 @@
-//! Placeholder.
+//! The only room that knows NATS: connecting, the ledger stream, appending, subscribing,
+//! replaying, the fact store, heartbeats, the coordinator's micro service; and in [`server`] the
+//! finding and running of an embedded nats-server.
+//!
+//! It moves bytes and keeps NATS's promises honest: an append is stored, refused, or unknown; a
+//! subscription is ready only after a sentinel has come back. It decides nothing about queries.
+//!
+//! Reading order: [`Connection`], [`Ledger`], [`Reader`], then what stands beside the ledger.
 
+mod api;
+mod append;
+mod bucket;
+mod cards;
+mod connect;
+mod convert;
+mod core;
+mod error;
+mod facts;
+mod ledger;
+mod reader;
+mod record;
 pub mod server;
+
+pub use api::{Api, Call};
+pub use append::{Expect, Stored};
+pub use cards::Cards;
+pub use connect::{Connection, Options};
+pub use core::{Delivery, Subscription};
+pub use error::{Error, Kind};
+pub use facts::Facts;
+pub use ledger::{Ledger, Limits};
+pub use reader::{Reader, Start};

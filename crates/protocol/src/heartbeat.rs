@@ -21,7 +21,8 @@ pub struct Heartbeat {
     pub instance_id: InstanceId,
     /// When it was sent, by the sender's clock.
     pub ts: Timestamp,
-    /// Seconds until the next one.
+    /// Seconds until the next one, at most a day.
+    #[schemars(range(min = 0, max = 86_400))]
     pub interval_s: f64,
     /// How many queries the instance works on at once. 0: it takes none, as while it drains.
     #[serde(default)]

@@ -83,15 +83,19 @@ fn invalid(error: &ValidationError<'_>) -> Invalid {
     }
     let mut pointer = error.instance_path().as_str().to_owned();
     let mut reason = error.to_string();
-    if let ValidationErrorKind::Required { property } = error.kind() {
-        // The place that is wrong is the one that is missing, not the object around it.
-        pointer = format!("{pointer}/{}", property.as_str().unwrap_or_default());
-        reason = "required".to_owned();
+    if reason.len() > 300 {
+        // The library quotes the offending value, which may be a megabyte.
+        reason = error.masked_with("it").to_string();
     }
-    // The library quotes the offending value, which may be a megabyte.
-    if let Some((end, _)) = reason.char_indices().nth(300) {
-        reason.truncate(end);
-        reason.push('…');
+    match error.kind() {
+        ValidationErrorKind::Required { property } => {
+            // The place that is wrong is the one that is missing, not the object around it.
+            pointer = format!("{pointer}/{}", property.as_str().unwrap_or_default());
+            reason = "required".to_owned();
+        }
+        // The library leaves out all but two of the words that would do.
+        ValidationErrorKind::Enum { options } => reason = format!("must be one of {options}"),
+        _ => {}
     }
     Invalid { pointer, keyword: error.kind().keyword().to_owned(), reason }
 }

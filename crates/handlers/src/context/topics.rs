@@ -113,15 +113,16 @@ fn abbreviation(word: &str) -> bool {
 /// What stands before the first colon of a sentence, and what stands after it. The colon of a time
 /// or of a URL is none, since no white space follows it.
 fn lead_in(sentence: &str) -> (Option<&str>, &str) {
-    let sentence = sentence.trim();
-    let colon = sentence.char_indices().zip(sentence.chars().skip(1).map(Some).chain([None]));
-    for ((at, c), next) in colon {
-        if c == ':' && next.is_none_or(char::is_whitespace) {
-            let (label, rest) = sentence.split_at(at);
-            return (Some(label), rest.strip_prefix(':').unwrap_or(rest));
-        }
+    let mut found = false;
+    let parts = cut(sentence, |c, next| {
+        let first = !found && c == ':' && next.is_none_or(char::is_whitespace);
+        found |= first;
+        first
+    });
+    match parts.as_slice() {
+        [label, rest] => (Some(label), rest),
+        _ => (None, sentence),
     }
-    (None, sentence)
 }
 
 /// The items of a list in running text.
@@ -168,15 +169,19 @@ fn trimmed(item: &str) -> &str {
     item.trim_start_matches(quote).trim_end_matches(closing)
 }
 
-/// Cuts a text behind which `is_cut(char, next)` holds, and leaves that character out.
+/// Cuts a text at the characters for which `is_cut(character, next)` holds, and leaves them out.
 fn cut(text: &str, mut is_cut: impl FnMut(char, Option<char>) -> bool) -> Vec<&str> {
-    let mut chars = text.chars();
-    // `split` asks about each character once and in order, so a look at the next one keeps step.
-    text.split(|c: char| {
-        chars.next();
-        is_cut(c, chars.clone().next())
-    })
-    .collect()
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        if is_cut(c, chars.peek().map(|(_, next)| *next)) {
+            parts.extend(text.get(start..at));
+            start = at + c.len_utf8();
+        }
+    }
+    parts.extend(text.get(start..));
+    parts
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 //! This module owns the nats-server *process* and its data directory. It must never speak NATS beyond
 //! reading the server's greeting, and it prints nothing: what a person may want to see leaves as an [`Event`].
 //!
-//! Reading order: [`find`] (which program), [`fetch`] (when there is none), [`config`] (what it is told),
-//! [`lock`] (one server per store), [`launch`] (one attempt at a start), [`ready`] (when it counts as started),
-//! [`run`] (the running server), [`guard`] (no orphans), [`supervise`](mod@supervise) (start it again when it dies).
+//! Reading order: `find` (which program), `fetch` (when there is none), `config` (what it is told),
+//! `lock` (one server per store), `launch` (one attempt at a start), `ready` (when it counts as started),
+//! `run` (the running server), `guard` (no orphans), `supervise` (start it again when it dies).
 //!
 //! Unix only: it relies on file locks that pass to a child process, and on signals.
 

@@ -3,17 +3,14 @@
 use std::{env, fs, path::PathBuf};
 
 use protocol::{VERSION, schema};
-use schemars::{
-    Schema,
-    generate::SchemaSettings,
-    transform::{RecursiveTransform, Transform},
-};
+use schemars::{Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde_json::{Map, Value, json};
 
 use crate::types;
 
-/// RFC 3339 as the types read it: at most nanoseconds, and no year beyond 2999, which is a slip.
-const TIMESTAMP: &str = r"^[0-2][0-9]{3}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$";
+/// RFC 3339 as the types read it: at most nanoseconds, in the years 1000 to 2999. Others are slips, and
+/// the types' own range ends before the year 9999 does.
+const TIMESTAMP: &str = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$";
 
 /// The largest integer that every JSON reader keeps exactly (RFC 7493): 2^53 - 1.
 const MAX_INTEGER: u64 = (1 << 53) - 1;
@@ -23,7 +20,8 @@ pub(crate) fn folder() -> PathBuf {
 }
 
 fn generate(wire: &types::Wire) -> Value {
-    let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(plain_enum)).with_transform(RecursiveTransform(exact_rules));
+    let settings =
+        SchemaSettings::draft2020_12().with_transform(RecursiveTransform(plain_enum)).with_transform(RecursiveTransform(exact_rules));
     let mut schema = (wire.schema)(settings.into_generator());
     schema.insert("$id".to_owned(), format!("urn:agentbus:schema:{VERSION}:{}", wire.name).into());
     schema.to_value()

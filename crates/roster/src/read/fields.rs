@@ -23,9 +23,14 @@ impl<'r> Fields<'r> {
         Some(self.entries.remove(index)).filter(|entry| !entry.value.is_null())
     }
 
-    /// What nobody took.
-    pub(crate) fn rest(self) -> Vec<Entry> {
-        self.entries
+    /// Whether it is there, and not null.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key == key && !entry.value.is_null())
+    }
+
+    /// Takes the first of what nobody took yet.
+    pub(crate) fn next(&mut self) -> Option<Entry> {
+        (!self.entries.is_empty()).then(|| self.entries.remove(0))
     }
 
     pub(crate) fn text(&mut self, key: &str) -> Option<(String, Place)> {

@@ -23,11 +23,8 @@ pub(crate) struct FrontMatter<'a> {
 /// else is known of a file.
 pub(crate) fn begins(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    let first = bytes.trim_ascii_start().split(|b| *b == b'\n').next();
-    // What precedes the dashes on their own line is blank, but must not be there.
-    let flush = bytes.trim_ascii_start().len() == bytes.len()
-        || bytes.windows(4).any(|four| four == b"\n---");
-    flush && first.is_some_and(|line| line.trim_ascii_end() == b"---")
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    lines.find(|line| !line.trim_ascii().is_empty()).is_some_and(|line| line.trim_ascii_end() == b"---")
 }
 
 /// Splits `text`. `None`, with an error in the report, where that cannot be done.

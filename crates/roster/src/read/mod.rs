@@ -9,6 +9,6 @@ mod recover;
 mod yaml;
 
 pub(crate) use fields::{Fields, integer};
-pub(crate) use front_matter::{FrontMatter, begins, split};
+pub(crate) use front_matter::{begins, split};
 pub(crate) use lines::{Line, lines};
-pub(crate) use yaml::{Entry, Node, Value, mapping};
+pub(crate) use yaml::{Entry, Value};

@@ -1,5 +1,6 @@
 //! Which nats-server is taken, passed over or refused.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use semver::Version;
@@ -112,11 +113,16 @@ async fn takes_the_named_one_first_then_path_then_the_cache() {
 
 #[tokio::test]
 async fn runs_nothing_from_relative_path_entries() {
-    // Seen from the test's directory, the first entry holds a good server.
-    let here = std::env::current_dir().unwrap();
-    let folder = tempfile::tempdir_in(&here).unwrap();
+    let folder = tempdir().unwrap();
     script(&folder.path().join("nats-server"), GOOD);
-    let relative = folder.path().strip_prefix(&here).unwrap().to_owned();
+    // The same folder, as seen from the current one.
+    let up = std::env::current_dir()
+        .unwrap()
+        .components()
+        .skip(1)
+        .map(|_| "..")
+        .collect::<PathBuf>();
+    let relative = up.join(folder.path().strip_prefix("/").unwrap());
     assert!(relative.join("nats-server").exists());
     assert_eq!(
         Finder::new(None, [relative, "".into()], None)

@@ -1,0 +1,111 @@
+//! Appending to the ledger: stored, refused, or unknown; never guessed.
+
+use async_nats::{
+    HeaderMap,
+    jetstream::{self, ErrorCode, context::PublishErrorKind},
+};
+use jiff::Timestamp;
+use protocol::{Message, Subject, VERSION, VERSION_HEADER};
+use uuid::Uuid;
+
+use crate::{Connection, Error, Kind};
+
+/// What an append excludes: it is stored only if the last sequence under `filter` is `last`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expect {
+    /// A subject filter of the ledger.
+    pub filter: String,
+    /// The last sequence under it; 0 for none.
+    pub last: u64,
+}
+
+/// What became of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// The ledger holds it, at this sequence.
+    At(u64),
+    /// The compare-and-set refused it: something else stands under the filter.
+    Refused,
+}
+
+/// The server's codes for a lost compare-and-set: 10071 and 10164.
+const REFUSED: [ErrorCode; 2] = [ErrorCode::STREAM_WRONG_LAST_SEQUENCE, ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT];
+
+/// The server's codes for a store that takes nothing more: 10023, 10047 and 10077.
+const FULL: [ErrorCode; 3] = [ErrorCode::INSUFFICIENT_RESOURCES, ErrorCode::STORAGE_RESOURCES_EXCEEDED, ErrorCode::STREAM_STORE_FAILED];
+
+impl Connection {
+    /// Appends a message. With `expect`, under compare-and-set.
+    ///
+    /// # Errors
+    /// `payload_too_large` and `storage_full`: it was not stored. `unavailable`: nobody knows.
+    pub async fn append(&self, subject: &Subject, message: &Message, expect: Option<&Expect>) -> Result<Stored, Error> {
+        self.append_bytes(subject, message.to_bytes(), expect).await
+    }
+
+    /// Appends bytes that may or may not be a message; whoever reads them will tell.
+    ///
+    /// # Errors
+    /// As [`Connection::append`].
+    pub async fn append_bytes(&self, subject: &Subject, body: Vec<u8>, expect: Option<&Expect>) -> Result<Stored, Error> {
+        let mut headers = self.headers(subject);
+        if let Some(expect) = expect {
+            headers.insert("Nats-Expected-Last-Subject-Sequence", expect.last.to_string());
+            headers.insert("Nats-Expected-Last-Subject-Sequence-Subject", expect.filter.as_str());
+        }
+        self.fits(body.len())?;
+        let published = self.js.publish_with_headers(subject.in_space(self.space()), headers, body.into()).await;
+        let acknowledged = match published {
+            Ok(acknowledgement) => acknowledgement.await,
+            Err(error) => Err(error),
+        };
+        match acknowledged {
+            // Ids are never sent with messages, so nothing can be a duplicate of ours.
+            Ok(ack) if ack.duplicate => Err(Error::new(Kind::Garbled, "the server calls the message a duplicate")),
+            Ok(ack) => Ok(Stored::At(ack.sequence)),
+            Err(error) => refusal(&error),
+        }
+    }
+
+    /// Refuses a payload that the server would answer by closing the connection.
+    pub(crate) fn fits(&self, size: usize) -> Result<(), Error> {
+        // Headers count too; 1 KiB is more than ours take.
+        let limit = self.max_payload().saturating_sub(1024);
+        if size <= limit {
+            return Ok(());
+        }
+        Err(Error::new(Kind::PayloadTooLarge, format!("{size} bytes, and the server takes {limit}")))
+    }
+
+    /// The protocol version, and CloudEvents 1.0 in binary mode (NATS protocol binding).
+    fn headers(&self, subject: &Subject) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(VERSION_HEADER, VERSION);
+        headers.insert("ce-specversion", "1.0");
+        headers.insert("ce-id", Uuid::now_v7().to_string());
+        headers.insert("ce-type", format!("agentbus.{}.v{VERSION}", subject.kind()));
+        headers.insert("ce-source", format!("/{}/{}", self.space(), subject.from()));
+        headers.insert("ce-time", Timestamp::now().to_string());
+        headers
+    }
+}
+
+fn refusal(error: &async_nats::jetstream::context::PublishError) -> Result<Stored, Error> {
+    let code = std::error::Error::source(error).and_then(|source| source.downcast_ref::<jetstream::Error>()).map(jetstream::Error::error_code);
+    if error.kind() == PublishErrorKind::WrongLastSequence || is_one_of(code, &REFUSED) {
+        return Ok(Stored::Refused);
+    }
+    let kind = match error.kind() {
+        PublishErrorKind::MaxPayloadExceeded => Kind::PayloadTooLarge,
+        PublishErrorKind::StreamNotFound => Kind::NoLedger,
+        _ if is_one_of(code, &FULL) => Kind::StorageFull,
+        _ if code.is_some() => Kind::Forbidden,
+        _ => Kind::Unavailable,
+    };
+    let detail = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    Err(Error::new(kind, detail))
+}
+
+fn is_one_of(code: Option<ErrorCode>, known: &[ErrorCode]) -> bool {
+    code.is_some_and(|code| known.contains(&code))
+}

@@ -1,0 +1,48 @@
+//! The cards of agents that have announced themselves, so that a bus knows an agent that is
+//! away from one that never was.
+
+use protocol::{Card, schema};
+
+use crate::{Connection, Error, Kind, bucket::Bucket};
+
+/// The store of cards.
+#[derive(Clone)]
+pub struct Cards(Bucket);
+
+impl std::fmt::Debug for Cards {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cards")
+    }
+}
+
+impl Cards {
+    /// Opens the store; makes it if there is none.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn open(connection: &Connection) -> Result<Self, Error> {
+        Bucket::open(connection, connection.space().agents(), "agentbus: cards of agents").await.map(Self)
+    }
+
+    /// Keeps a card.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn put(&self, card: &Card) -> Result<(), Error> {
+        let body = serde_json::to_vec(card).map_err(|error| Error::new(Kind::Garbled, error))?;
+        self.0.put(&card.agent.token(), body).await.map(drop)
+    }
+
+    /// Every card. What cannot be read as one is passed over.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn all(&self) -> Result<Vec<Card>, Error> {
+        let read = |body: &[u8]| {
+            let value = schema::json(body).ok()?;
+            schema::check("card", &value).ok()?;
+            serde_json::from_value::<Card>(value).ok()
+        };
+        Ok(self.0.all().await?.iter().filter_map(|(_, body)| read(body)).collect())
+    }
+}

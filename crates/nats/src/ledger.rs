@@ -1,0 +1,143 @@
+//! The ledger stream: made once, checked at every start.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{ErrorCode, context::CreateStreamErrorKind as Create, stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType}};
+use protocol::MAX_TIMEOUT_MS;
+
+use crate::{Connection, Error, Kind};
+
+/// How large the ledger may grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes that the ledger may take. Default 4 GiB.
+    pub max_bytes: u64,
+    /// Copies in a cluster. Default 1.
+    pub replicas: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_bytes: 4 << 30, replicas: 1 }
+    }
+}
+
+impl Limits {
+    /// The stream's own limit: a tenth is kept in reserve, so that a full ledger can still end
+    /// what it holds.
+    fn stream(self) -> i64 {
+        i64::try_from(self.max_bytes / 10 * 9).unwrap_or(i64::MAX)
+    }
+}
+
+/// The ledger, as a coordinator sees it.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    connection: Connection,
+}
+
+impl Ledger {
+    /// Opens the ledger; makes it if there is none, and refuses one whose settings break its promises.
+    ///
+    /// # Errors
+    /// `ledger_settings` names every setting that is wrong; `storage_full` where the disk has no room for it.
+    pub async fn open(connection: Connection, limits: Limits) -> Result<Self, Error> {
+        let wanted = config(&connection, limits);
+        let made = connection.js.get_or_create_stream(wanted.clone()).await;
+        let stream = made.map_err(|error| match error.kind() {
+            Create::TimedOut => Error::new(Kind::Unavailable, error),
+            Create::JetStream(cause) if cause.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED => {
+                Error::new(Kind::StorageFull, cause)
+            }
+            _ => Error::new(Kind::LedgerSettings, error),
+        })?;
+        let wrong = differences(&stream.cached_info().config, &wanted);
+        if !wrong.is_empty() {
+            return Err(Error::new(Kind::LedgerSettings, format!("stream {}: {}", wanted.name, wrong.join("; "))));
+        }
+        Ok(Self { connection })
+    }
+
+    /// The last sequence that the ledger holds.
+    ///
+    /// # Errors
+    /// `unavailable`, or `no_ledger` if it has been removed.
+    pub async fn last(&self) -> Result<u64, Error> {
+        Ok(info(&self.connection).await?.state.last_sequence)
+    }
+}
+
+/// The stream as it stands on the server.
+pub(crate) async fn info(connection: &Connection) -> Result<Info, Error> {
+    use async_nats::jetstream::context::GetStreamErrorKind as Get;
+    let stream = connection.js.get_stream(connection.space().ledger()).await.map_err(|error| match error.kind() {
+        Get::JetStream(cause) if cause.error_code() == ErrorCode::STREAM_NOT_FOUND => Error::new(Kind::NoLedger, cause),
+        _ => Error::new(Kind::Unavailable, error),
+    })?;
+    Ok(stream.cached_info().clone())
+}
+
+fn config(connection: &Connection, limits: Limits) -> Config {
+    let space = connection.space();
+    Config {
+        name: space.ledger(),
+        description: Some(format!("agentbus: everything that happens on the bus '{space}'")),
+        subjects: space.captured(),
+        retention: RetentionPolicy::Limits,
+        // Never drop what was acknowledged: refuse what is new.
+        discard: DiscardPolicy::New,
+        max_bytes: limits.stream(),
+        max_age: Duration::ZERO,
+        storage: StorageType::File,
+        num_replicas: limits.replicas,
+        // No message ids are used; the window is the least that the server takes.
+        duplicate_window: Duration::from_millis(100),
+        allow_direct: true,
+        ..Default::default()
+    }
+}
+
+/// What an existing stream has otherwise than the promises need.
+fn differences(is: &Config, wanted: &Config) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut check = |ok: bool, what: String| {
+        if !ok {
+            wrong.push(what);
+        }
+    };
+    let mut subjects = is.subjects.clone();
+    subjects.sort();
+    let mut wanted_subjects = wanted.subjects.clone();
+    wanted_subjects.sort();
+    check(subjects == wanted_subjects, format!("subjects are {}, not {}", subjects.join(" "), wanted_subjects.join(" ")));
+    check(is.retention == RetentionPolicy::Limits, "retention is not 'limits'".to_owned());
+    check(is.discard == DiscardPolicy::New, "discard is not 'new': stored messages could vanish".to_owned());
+    check(is.storage == StorageType::File, "storage is not 'file'".to_owned());
+    check(is.allow_direct, "allow_direct is off".to_owned());
+    check(is.max_messages <= 0, "max_msgs is set: open queries could block new ones".to_owned());
+    check(is.max_messages_per_subject <= 0, "max_msgs_per_subject is set: history would have holes".to_owned());
+    let longest = Duration::from_millis(MAX_TIMEOUT_MS);
+    check(is.max_age.is_zero() || is.max_age > longest, "max_age is shorter than the longest deadline (7 days)".to_owned());
+    check(is.subject_transform.is_none() && is.sources.is_none() && is.mirror.is_none(), "it has sources, a mirror or a transform".to_owned());
+    check(!is.sealed && !is.no_ack, "it is sealed or does not acknowledge".to_owned());
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenth_of_the_allowed_size_is_kept_in_reserve() {
+        assert_eq!(Limits { max_bytes: 1000, replicas: 1 }.stream(), 900);
+    }
+
+    #[test]
+    fn a_stream_that_would_lose_messages_is_refused() {
+        let wanted = Config { discard: DiscardPolicy::New, storage: StorageType::File, allow_direct: true, ..Default::default() };
+        assert!(differences(&wanted, &wanted).is_empty());
+        let old = Config { discard: DiscardPolicy::Old, max_age: Duration::from_secs(3600), ..wanted.clone() };
+        let wrong = differences(&old, &wanted);
+        assert!(wrong.iter().any(|text| text.contains("discard")) && wrong.iter().any(|text| text.contains("max_age")));
+    }
+}

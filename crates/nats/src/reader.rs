@@ -1,0 +1,139 @@
+//! Reading the ledger in order, from a place in it, and on without a gap.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{DeliverPolicy, ReplayPolicy, push};
+use futures::StreamExt;
+use jiff::Timestamp;
+use ledger::Entry;
+
+use crate::{Connection, Error, Kind, convert, ledger as stream};
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the first message.
+    First,
+    /// At this sequence.
+    Seq(u64),
+    /// At the first message that was stored then or later.
+    Time(Timestamp),
+    /// After what is stored now.
+    Now,
+}
+
+/// How long to wait before a reader that was cut off tries again.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Reads the ledger in order. It survives the loss of its connection and of the server: it goes
+/// on after the last entry that it gave out.
+pub struct Reader {
+    connection: Connection,
+    filters: Vec<String>,
+    start: Start,
+    /// The first sequence that may still be given out.
+    next: u64,
+    /// How many entries the server still had to send when it sent the last one.
+    pending: u64,
+    messages: Option<push::Ordered>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("filters", &self.filters).field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Opens a reader of what stands under `filters`; of everything if there are none.
+    ///
+    /// # Errors
+    /// `no_ledger` or `unavailable`.
+    pub async fn open(connection: Connection, start: Start, filters: Vec<String>) -> Result<Self, Error> {
+        // "Now" is a sequence, so that a reader that is cut off before its first entry misses none.
+        let start = match start {
+            Start::Now => Start::Seq(stream::info(&connection).await?.state.last_sequence + 1),
+            other => other,
+        };
+        let next = if let Start::Seq(seq) = start { seq } else { 0 };
+        let mut reader = Self { connection, filters, start, next, pending: 0, messages: None };
+        reader.messages = Some(reader.consume().await?);
+        Ok(reader)
+    }
+
+    async fn consume(&mut self) -> Result<push::Ordered, Error> {
+        let deliver_policy = match self.start {
+            _ if self.next > 0 => DeliverPolicy::ByStartSequence { start_sequence: self.next },
+            Start::Time(at) => {
+                let at = async_nats::datetime::from_nanos(at.as_nanosecond()).map_err(|error| Error::new(Kind::Usage, error))?;
+                DeliverPolicy::ByStartTime { start_time: at }
+            }
+            _ => DeliverPolicy::All,
+        };
+        let config = push::OrderedConfig {
+            deliver_subject: self.connection.client.new_inbox(),
+            deliver_policy,
+            filter_subjects: self.filters.clone(),
+            replay_policy: ReplayPolicy::Instant,
+            ..Default::default()
+        };
+        let unavailable = |error: &dyn std::fmt::Display| Error::new(Kind::Unavailable, error);
+        let stream = self.connection.js.get_stream_no_info(self.connection.space().ledger()).await.map_err(|error| unavailable(&error))?;
+        let consumer = stream.create_consumer(config).await.map_err(|error| unavailable(&error))?;
+        self.pending = consumer.cached_info().num_pending;
+        consumer.messages().await.map_err(|error| unavailable(&error))
+    }
+
+    /// The next entry. Waits until there is one; while the server is away, it waits for that.
+    pub async fn next(&mut self) -> Entry {
+        loop {
+            if let Some(entry) = self.try_next().await {
+                return entry;
+            }
+        }
+    }
+
+    /// One step towards the next entry: `None` if it led to none yet. Safe to cancel.
+    async fn try_next(&mut self) -> Option<Entry> {
+        let Some(messages) = self.messages.as_mut() else {
+            match self.consume().await {
+                Ok(messages) => self.messages = Some(messages),
+                Err(error) => {
+                    tracing::debug!(%error, "the ledger cannot be read; trying again");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+            return None;
+        };
+        let message = match messages.next().await {
+            Some(Ok(message)) => message,
+            // The consumer is gone, as after a restart of the server: begin a new one where this one was.
+            Some(Err(_)) | None => {
+                self.messages = None;
+                return None;
+            }
+        };
+        let info = message.info().ok()?;
+        let (seq, time) = (info.stream_sequence, convert::timestamp(info.published));
+        self.pending = info.pending;
+        // The library begins a consumer that was cut off early at the first message again.
+        if seq < self.next {
+            return None;
+        }
+        self.next = seq + 1;
+        let replayed = convert::is_replayed(message.headers.as_ref());
+        convert::entry(self.connection.space(), seq, time, &message.subject, replayed, &message.payload)
+    }
+
+    /// Whether everything that the server knew of when it sent the last entry has been given out.
+    #[must_use]
+    pub const fn is_caught_up(&self) -> bool {
+        self.pending == 0
+    }
+
+    /// The first sequence that has not been given out.
+    #[must_use]
+    pub const fn position(&self) -> u64 {
+        self.next
+    }
+}

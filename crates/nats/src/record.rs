@@ -1,0 +1,67 @@
+//! Reading everything that is stored under one id, at once: batched direct gets.
+
+use bytes::Bytes;
+use futures::StreamExt;
+use ledger::Entry;
+use protocol::QueryId;
+use serde_json::json;
+
+use crate::{Connection, Error, Kind, connect::ANSWER, convert};
+
+/// Messages a batch.
+const BATCH: u64 = 512;
+
+impl Connection {
+    /// Every entry under an id, in ledger order, from sequence `from` on (reading from the
+    /// query's own sequence spares the server a search).
+    ///
+    /// # Errors
+    /// `unavailable`, `no_ledger`.
+    pub async fn entries(&self, id: QueryId, from: u64) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::new();
+        let mut next = from.max(1);
+        loop {
+            let more = self.batch(id, next, &mut entries).await?;
+            match more {
+                Some(seq) => next = seq + 1,
+                None => return Ok(entries),
+            }
+        }
+    }
+
+    /// One batch; the last sequence of it if there is more.
+    async fn batch(&self, id: QueryId, from: u64, entries: &mut Vec<Entry>) -> Result<Option<u64>, Error> {
+        let unavailable = |error: &dyn std::fmt::Display| Error::new(Kind::Unavailable, error);
+        let inbox = self.client.new_inbox();
+        let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| unavailable(&error))?;
+        let request = json!({"seq": from, "next_by_subj": self.space().record(id), "batch": BATCH}).to_string();
+        let subject = format!("$JS.API.DIRECT.GET.{}", self.space().ledger());
+        self.client.publish_with_reply(subject, inbox, Bytes::from(request)).await.map_err(|error| unavailable(&error))?;
+        let mut last = 0;
+        loop {
+            let message = tokio::time::timeout(ANSWER, answers.next()).await.map_err(|_| unavailable(&"no answer within 5 s"))?;
+            let message = message.ok_or_else(|| unavailable(&"the connection is closed"))?;
+            let header = |name: &str| message.headers.as_ref().and_then(|headers| headers.get(name)).map(|value| value.as_str().to_owned());
+            match message.status.map(|status| status.as_u16()) {
+                // The end of the batch says how much is left.
+                Some(204) => {
+                    let left: u64 = header("Nats-Num-Pending").and_then(|text| text.parse().ok()).unwrap_or(0);
+                    return Ok((left > 0 && last > 0).then_some(last));
+                }
+                Some(404) => return Ok(None),
+                Some(503) => return Err(Error::new(Kind::NoLedger, "nobody serves the ledger")),
+                Some(code) => return Err(Error::new(Kind::Garbled, format!("status {code}"))),
+                None => {}
+            }
+            let seq = header("Nats-Sequence").and_then(|text| text.parse::<u64>().ok());
+            let time = header("Nats-Time-Stamp").and_then(|text| text.parse().ok());
+            let (Some(seq), Some(time), Some(subject)) = (seq, time, header("Nats-Subject")) else {
+                return Err(Error::new(Kind::Garbled, "a stored message without sequence, time or subject"));
+            };
+            last = seq;
+            // The server's own Nats-Stream header comes first; a second one was stored with the message.
+            let replayed = message.headers.as_ref().is_some_and(|headers| headers.get_all("Nats-Stream").count() > 1);
+            entries.extend(convert::entry(self.space(), seq, time, &subject, replayed, &message.payload));
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The `bus:` block: what makes an agent do work. The same keys can stand in `agentbus.toml`, so
+//! everything here is optional, and [`Bus::over`] lays one block over another.
+//!
+//! Reads and checks; runs nothing.
+
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+
+use protocol::Name;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value as Json};
+
+use crate::{
+    handler::Handler,
+    pattern::Pattern,
+    read::{Entry, Fields},
+};
+
+/// How long an agent may be silent before its attempt is taken from it, where nothing is said.
+pub const DEFAULT_LEASE: Duration = Duration::from_secs(15);
+
+/// How many queries an instance works on at once, where nothing is said.
+pub const DEFAULT_CAPACITY: u32 = 8;
+
+/// The keys of the block, in the order of the documentation.
+const KEYS: [&str; 11] =
+    ["handler", "answers", "aliases", "capacity", "lease", "stall", "command", "env", "url", "model", "probes"];
+
+/// The `bus:` block of a definition, or the same keys from a configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bus {
+    /// What does the work. Default `context`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler: Option<Handler>,
+    /// The request types that the agent answers. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Vec<Pattern>>,
+    /// Other names for the agent. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "aliases")]
+    pub aliases: Option<Vec<Name>>,
+    /// How many queries an instance works on at once. Default [`DEFAULT_CAPACITY`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<NonZeroU32>,
+    /// How long the agent may be silent before its attempt is taken from it. Default [`DEFAULT_LEASE`].
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration")]
+    pub lease: Option<Duration>,
+    /// How long work may go on without progress. Default: no limit but the deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration")]
+    pub stall: Option<Duration>,
+    /// The command that `exec` runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
+    /// Variables for the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<BTreeMap<String, String>>,
+    /// Where `http` posts, or the endpoint of a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The model that `llm` asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Commands whose output becomes a fact, by the fact's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probes: Option<BTreeMap<protocol::FactKey, Probe>>,
+}
+
+impl Bus {
+    /// This block over another: where both say something, this one counts.
+    #[must_use]
+    pub fn over(self, under: Self) -> Self {
+        Self {
+            handler: self.handler.or(under.handler),
+            answers: self.answers.or(under.answers),
+            aliases: self.aliases.or(under.aliases),
+            capacity: self.capacity.or(under.capacity),
+            lease: self.lease.or(under.lease),
+            stall: self.stall.or(under.stall),
+            command: self.command.or(under.command),
+            env: self.env.or(under.env),
+            url: self.url.or(under.url),
+            model: self.model.or(under.model),
+            probes: self.probes.or(under.probes),
+        }
+    }
+
+    /// The handler, or the default.
+    #[must_use]
+    pub fn handler(&self) -> Handler {
+        self.handler.unwrap_or_default()
+    }
+
+    /// How many queries an instance works on at once.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        self.capacity.map_or(DEFAULT_CAPACITY, NonZeroU32::get)
+    }
+
+    /// How long the agent may be silent before its attempt is taken from it.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        self.lease.unwrap_or(DEFAULT_LEASE)
+    }
+
+    /// Takes the block out of the front matter. Each key is tried by itself, so that what is
+    /// wrong with it is reported where it stands.
+    pub(crate) fn take(fields: &mut Fields<'_>) -> Self {
+        let Some((entries, _)) = fields.map("bus") else { return Self::default() };
+        let mut block = Map::new();
+        for entry in entries {
+            match check(&entry) {
+                Ok(value) => drop(block.insert(entry.key, value)),
+                Err(Wrong::Key) => {
+                    let message = format!("'bus' has no key '{}'", entry.key);
+                    fields.report.error("unknown_key", entry.key_place, message);
+                    fields.report.hint(format!("use one of {}", KEYS.join(", ")));
+                }
+                Err(Wrong::Value(why)) => {
+                    fields.report.error("bad_bus", entry.value.place, format!("'{}': {why}", entry.key));
+                }
+            }
+        }
+        serde_json::from_value(Json::Object(block)).unwrap_or_default()
+    }
+}
+
+enum Wrong {
+    Key,
+    Value(String),
+}
+
+/// The value of a key that is right on its own. The keys do not depend on each other.
+fn check(entry: &Entry) -> Result<Json, Wrong> {
+    if !KEYS.contains(&entry.key.as_str()) {
+        return Err(Wrong::Key);
+    }
+    let value = entry.value.to_json();
+    let alone = Json::Object(Map::from_iter([(entry.key.clone(), value.clone())]));
+    serde_json::from_value::<Bus>(alone).map_err(|error| Wrong::Value(error.to_string()))?;
+    Ok(value)
+}
+
+/// A command to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a command line, or a list of the program and its arguments")]
+pub enum Command {
+    /// A line for the shell.
+    Line(String),
+    /// The program and its arguments.
+    Words(Vec<String>),
+}
+
+/// A command whose output becomes a fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// The command.
+    pub command: Command,
+    /// How long its output stays good. Default: for one answer.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "duration")]
+    pub ttl: Option<Duration>,
+    /// The topics that the fact bears on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<String>,
+    /// Whether it is a value, or only evidence. Default `value`.
+    #[serde(default)]
+    pub kind: protocol::FactKind,
+}
+
+/// Aliases are names that somebody wants to go by, so reserved ones are refused.
+fn aliases<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Name>>, D::Error> {
+    let texts = Option::<Vec<String>>::deserialize(deserializer)?;
+    let name = |text: &String| text.parse().map_err(|why| serde::de::Error::custom(format!("'{text}': {why}")));
+    texts.map(|texts| texts.iter().map(name).collect()).transpose()
+}
+
+/// Durations as people write them: "15s", "2m", "1h 30m". More than nothing.
+mod duration {
+    use super::{Deserialize, Deserializer, Duration, Serializer};
+    use jiff::SignedDuration;
+
+    #[allow(clippy::ref_option)] // serde's signature
+    pub(super) fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match value.and_then(|value| SignedDuration::try_from(value).ok()) {
+            Some(value) => serializer.serialize_some(&format!("{value:#}")),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+        let wrong = || serde::de::Error::custom(format!("'{text}' is not a duration, as in 15s or 2m"));
+        let value: SignedDuration = text.parse().map_err(|_| wrong())?;
+        let value = Duration::try_from(value).map_err(|_| wrong())?;
+        if value.is_zero() { Err(wrong()) } else { Ok(Some(value)) }
+    }
+}

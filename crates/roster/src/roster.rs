@@ -1,0 +1,59 @@
+//! The agents that a query can go to, by their cards. Pure: whether an agent is live is asked of
+//! the caller. How a query finds its agent stands in `route.rs`.
+
+use std::collections::BTreeMap;
+
+use protocol::{Card, Name};
+
+/// The agents that are known, by name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Roster {
+    cards: BTreeMap<Name, Card>,
+}
+
+impl Roster {
+    /// A roster of these cards. Of two cards of one agent the later counts.
+    pub fn new(cards: impl IntoIterator<Item = Card>) -> Self {
+        Self { cards: cards.into_iter().map(|card| (card.agent.clone(), card)).collect() }
+    }
+
+    /// Adds an agent, or replaces its card. Returns the card that it had.
+    pub fn insert(&mut self, card: Card) -> Option<Card> {
+        self.cards.insert(card.agent.clone(), card)
+    }
+
+    /// Removes an agent. Returns its card.
+    pub fn remove(&mut self, name: &Name) -> Option<Card> {
+        self.cards.remove(name)
+    }
+
+    /// The card of the agent with this very name.
+    #[must_use]
+    pub fn get(&self, name: &Name) -> Option<&Card> {
+        self.cards.get(name)
+    }
+
+    /// All cards, by name.
+    pub fn cards(&self) -> impl Iterator<Item = &Card> {
+        self.cards.values()
+    }
+
+    /// The agent that goes by this name: its own, or else a declared alias. Of several agents that
+    /// declare one alias, the first by name.
+    #[must_use]
+    pub fn resolve(&self, name: &Name) -> Option<&Card> {
+        self.get(name).or_else(|| self.cards().find(|card| card.aliases.contains(name)))
+    }
+
+    /// The `n` agents whose names are most like a text, best first. For hints only: no query is ever
+    /// routed by likeness.
+    #[must_use]
+    pub fn nearest(&self, text: &str, n: usize) -> Vec<Name> {
+        let text = text.to_lowercase();
+        let likeness = |name: &Name| strsim::normalized_damerau_levenshtein(&text, &name.as_str().to_lowercase());
+        let best = |card: &Card| card.aliases.iter().chain([&card.agent]).map(likeness).fold(0.0, f64::max);
+        let mut all: Vec<_> = self.cards().map(|card| (best(card), &card.agent)).collect();
+        all.sort_by(|(a, first), (b, second)| b.total_cmp(a).then_with(|| first.cmp(second)));
+        all.into_iter().take(n).map(|(_, name)| name.clone()).collect()
+    }
+}
