@@ -2,6 +2,7 @@
 //! away from one that never was.
 
 use protocol::{Card, schema};
+use sha2::{Digest, Sha256};
 
 use crate::{Connection, Error, Kind, bucket::Bucket};
 
@@ -38,11 +39,17 @@ impl Cards {
     /// # Errors
     /// `unavailable`.
     pub async fn all(&self) -> Result<Vec<Card>, Error> {
-        let read = |body: &[u8]| {
-            let value = schema::json(body).ok()?;
-            schema::check("card", &value).ok()?;
-            serde_json::from_value::<Card>(value).ok()
-        };
-        Ok(self.0.all().await?.iter().filter_map(|(_, body)| read(body)).collect())
+        Ok(self.0.all().await?.iter().filter_map(|(_, body)| schema::read("card", body).ok()).collect())
     }
+}
+
+/// The digest of a card, which heartbeats name: SHA-256 in hexadecimal.
+#[must_use]
+pub fn digest(card: &Card) -> String {
+    use std::fmt::Write;
+    let body = serde_json::to_vec(card).unwrap_or_default();
+    Sha256::digest(&body).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -31,9 +31,7 @@ impl Delivery {
     /// The body as a value, if it meets the schema of this name.
     #[must_use]
     pub fn body<T: serde::de::DeserializeOwned>(&self, schema: &str) -> Option<T> {
-        let value = protocol::schema::json(&self.payload).ok()?;
-        protocol::schema::check(schema, &value).ok()?;
-        serde_json::from_value(value).ok()
+        protocol::schema::read(schema, &self.payload).ok()
     }
 }
 

@@ -57,9 +57,7 @@ fn place(observer: &Name, key: &FactKey) -> String {
 }
 
 fn read(place_of: &str, body: &[u8]) -> Option<Fact> {
-    let value = schema::json(body).ok()?;
-    schema::check("fact", &value).ok()?;
-    let fact: Fact = serde_json::from_value(value).ok()?;
+    let fact: Fact = schema::read("fact", body).ok()?;
     // A fact that stands elsewhere than its observer may write was not recorded by its observer.
     (place(&fact.observed_by, &fact.key) == place_of).then_some(fact)
 }

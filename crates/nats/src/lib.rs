@@ -23,7 +23,7 @@ pub mod server;
 
 pub use api::{Api, Call};
 pub use append::{Expect, Stored};
-pub use cards::Cards;
+pub use cards::{Cards, digest};
 pub use connect::{Connection, Options};
 pub use core::{Delivery, Subscription};
 pub use error::{Error, Kind};

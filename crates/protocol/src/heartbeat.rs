@@ -85,3 +85,28 @@ pub struct Card {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+/// An agent as the coordinator sees it: its card, and who of it is live.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "presence")]
+pub struct Presence {
+    /// Its card.
+    pub card: Card,
+    /// Its live instances.
+    pub instances: Vec<Instance>,
+    /// How many queries wait for one of them.
+    pub waiting: usize,
+}
+
+/// A live instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Instance {
+    /// The instance.
+    pub instance: InstanceId,
+    /// How many queries it works on at once.
+    pub capacity: usize,
+    /// How many it has in hand.
+    pub load: usize,
+    /// When it was last heard.
+    pub heard_at: Timestamp,
+}

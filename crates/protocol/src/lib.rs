@@ -22,7 +22,7 @@ mod subject;
 
 pub use fact::{Fact, FactKey, FactKind};
 pub use hand::{End, Order, Stop, Work};
-pub use heartbeat::{Card, Heartbeat, Lease};
+pub use heartbeat::{Card, Heartbeat, Instance, Lease, Presence};
 pub use id::{IdError, InstanceId, QueryId};
 pub use message::{Invalid, Kind, Message};
 pub use name::{Name, NameError};

@@ -7,6 +7,7 @@ use jsonschema::{
     JsonType, ValidationError, Validator,
     error::{TypeKind, ValidationErrorKind},
 };
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{Invalid, json};
@@ -22,7 +23,7 @@ macro_rules! schemas {
 
 schemas!(
     "accept", "answer", "assign", "cancel", "card", "close", "decision", "end", "fact", "heartbeat", "notice",
-    "order", "problem", "progress", "query", "question", "record", "reply", "summary",
+    "order", "presence", "problem", "progress", "query", "question", "record", "reply", "summary",
 );
 
 /// How many levels a message body may nest. What embeds bodies, as a record does, may nest deeper;
@@ -64,6 +65,21 @@ pub fn json(bytes: &[u8]) -> Result<Value, Invalid> {
 
 fn parse(bytes: &[u8], room: usize) -> Result<Value, Invalid> {
     json::read(bytes, room).map_err(|error| Invalid { pointer: String::new(), keyword: "json".to_owned(), reason: error.to_string() })
+}
+
+/// Reads what stands outside the ledger (a fact, a heartbeat, an order): JSON, schema, type.
+///
+/// # Errors
+/// As for [`json`] and [`check`].
+pub fn read<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, Invalid> {
+    typed(name, json(bytes)?)
+}
+
+/// Checks a value and makes the type of it. The schema is what users can read, so it decides;
+/// the type follows it.
+pub(crate) fn typed<T: DeserializeOwned>(name: &str, value: Value) -> Result<T, Invalid> {
+    check(name, &value)?;
+    serde_json::from_value(value).map_err(|error| Invalid { pointer: String::new(), keyword: "type".to_owned(), reason: error.to_string() })
 }
 
 /// Checks a value against a schema.

@@ -226,13 +226,6 @@ impl Message {
     }
 }
 
-/// Bytes → JSON → schema → type. The schema is what users can read, so it decides; the type follows it.
 fn body<T: DeserializeOwned>(kind: Kind, bytes: &[u8]) -> Result<T, Invalid> {
-    let value = schema::body(bytes)?;
-    schema::check(kind.as_str(), &value)?;
-    serde_json::from_value(value).map_err(|error| Invalid {
-        pointer: String::new(),
-        keyword: "type".to_owned(),
-        reason: error.to_string(),
-    })
+    schema::typed(kind.as_str(), schema::body(bytes)?)
 }

@@ -1,6 +1,6 @@
 //! Which type stands behind which schema.
 
-use protocol::{Card, Decision, End, Fact, Heartbeat, Order, Problem, Record, Summary, message::*, schema};
+use protocol::{Card, Decision, End, Fact, Heartbeat, Order, Presence, Problem, Record, Summary, message::*, schema};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -29,6 +29,7 @@ pub(crate) const ALL: &[Wire] = &[
     wire::<Heartbeat>("heartbeat"),
     wire::<Notice>("notice"),
     wire::<Order>("order"),
+    wire::<Presence>("presence"),
     wire::<Problem>("problem"),
     wire::<Progress>("progress"),
     wire::<Query>("query"),

@@ -1,0 +1,176 @@
+//! The handle: a connection to one bus under one name, and the calls that need nothing more.
+
+use std::sync::Arc;
+
+use nats::{Connection, Facts, Options};
+use protocol::{
+    Decision, Extra, Kind, Message, Name, Presence, Problem, QueryId, Record, Space, State, Subject, Summary, To,
+    message::{Cancel, Notice, Progress, Query},
+    schema,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{Error, mailroom::Mailroom, post::stored};
+
+/// A handle on a bus. Cloning is cheap; all clones share one connection.
+#[derive(Clone, Debug)]
+pub struct Bus {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) connection: Connection,
+    pub(crate) mailroom: Mailroom,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) closing: CancellationToken,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}
+
+impl Bus {
+    /// Connects. When this returns, answers to this name will be received.
+    ///
+    /// # Errors
+    /// `unavailable`, `forbidden`, `server_unfit`, `usage`.
+    pub async fn connect(options: Options) -> Result<Self, Error> {
+        let connection = Connection::open(options).await?;
+        let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
+        let mailroom = Mailroom::open(&connection, &tasks, closing.clone()).await?;
+        Ok(Self { inner: Arc::new(Inner { connection, mailroom, tasks, closing }) })
+    }
+
+    /// Ends every task of this handle and closes the connection. Waits 5 s at most for each.
+    pub async fn close(&self) {
+        self.inner.closing.cancel();
+        self.inner.tasks.close();
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(5), self.inner.tasks.wait()).await;
+        self.inner.connection.close().await;
+    }
+
+    /// The connection beneath.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.inner.connection
+    }
+
+    /// As whom this handle speaks.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        self.connection().name()
+    }
+
+    /// The bus.
+    #[must_use]
+    pub fn space(&self) -> &Space {
+        self.connection().space()
+    }
+
+    /// The fact store.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn facts(&self) -> Result<Facts, Error> {
+        Ok(Facts::open(self.connection()).await?)
+    }
+
+    /// Where a query stands, without its messages.
+    ///
+    /// # Errors
+    /// `not_found`, `no_coordinator`, `unavailable`.
+    pub async fn status(&self, id: QueryId) -> Result<Record, Error> {
+        self.call("status", &json!({ "id": id })).await
+    }
+
+    /// The complete record of a query: every message and what became of it.
+    ///
+    /// # Errors
+    /// As [`Bus::status`].
+    pub async fn history(&self, id: QueryId) -> Result<Record, Error> {
+        self.call("status", &json!({ "id": id, "messages": true })).await
+    }
+
+    /// The queries of the bus, newest first.
+    ///
+    /// # Errors
+    /// `no_coordinator`, `unavailable`.
+    pub async fn list(&self, state: Option<State>, agent: Option<&Name>, limit: usize) -> Result<Vec<Summary>, Error> {
+        self.call("list", &json!({ "state": state, "agent": agent, "limit": limit })).await
+    }
+
+    /// The agents of the bus, and which of them are live.
+    ///
+    /// # Errors
+    /// As [`Bus::list`].
+    pub async fn agents(&self) -> Result<Vec<Presence>, Error> {
+        self.call("agents", &json!({})).await
+    }
+
+    /// Who would answer this query, and why. Sends nothing.
+    ///
+    /// # Errors
+    /// As [`Bus::list`], and what is wrong with the query.
+    pub async fn route(&self, query: &Query) -> Result<Decision, Error> {
+        self.call("route", &Message::Query(query.clone()).to_value()).await
+    }
+
+    /// Cancels a query of this name. Returns when the ledger has the wish; the query has ended
+    /// only when its record says so.
+    ///
+    /// # Errors
+    /// `storage_full`, `unavailable`.
+    pub async fn cancel(&self, id: QueryId, reason: Option<String>) -> Result<u64, Error> {
+        let me = self.name().clone();
+        let subject = Subject::new(Kind::Cancel, id, me.clone(), To::One(Name::coordinator()))?;
+        let cancel = Cancel { requesting_agent: me, reason, extra: Extra::new() };
+        stored(self.connection().append(&subject, &Message::Cancel(cancel), None).await?)
+    }
+
+    /// Reports progress outside a query: a record of its own, for everybody who listens.
+    ///
+    /// # Errors
+    /// What is wrong with the report, `payload_too_large`, `storage_full`, `unavailable`.
+    pub async fn report(&self, status: impl Into<String>, progress: Extra) -> Result<QueryId, Error> {
+        let (id, agent) = (QueryId::mint(), self.name().clone());
+        let subject = Subject::new(Kind::Progress, id, agent.clone(), To::All)?;
+        let progress = Progress { agent, status: status.into(), progress: Some(progress), attempt: None, instance: None, extra: Extra::new() };
+        self.publish(&subject, Message::Progress(progress)).await?;
+        Ok(id)
+    }
+
+    /// Sends a delivery notification for work outside a query.
+    ///
+    /// # Errors
+    /// As [`Bus::report`].
+    pub async fn notify(&self, delivery: impl Into<String>) -> Result<QueryId, Error> {
+        let (id, agent) = (QueryId::mint(), self.name().clone());
+        let subject = Subject::new(Kind::Notice, id, agent.clone(), To::All)?;
+        self.publish(&subject, Message::Notice(Notice { agent, delivery: delivery.into(), extra: Extra::new() })).await?;
+        Ok(id)
+    }
+
+    /// Checks a message of ours as every reader will, and appends it.
+    pub(crate) async fn publish(&self, subject: &Subject, message: Message) -> Result<u64, Error> {
+        schema::check(message.kind().as_str(), &message.to_value())?;
+        stored(self.connection().append(subject, &message, None).await?)
+    }
+
+    /// Calls an endpoint of the coordinator's API.
+    pub(crate) async fn call<T: DeserializeOwned>(&self, endpoint: &str, body: &Value) -> Result<T, Error> {
+        let subject = self.space().api(endpoint, &self.name().token());
+        let answer = self.connection().request(subject, body.to_string().into_bytes()).await?;
+        let mut value = schema::json(&answer.payload)?;
+        if let Some(problem) = value.get_mut("error").map(Value::take) {
+            let unreadable = |error| Problem::new("garbled", format!("the coordinator refused, and its reason cannot be read: {error}"));
+            return Err(serde_json::from_value(problem).unwrap_or_else(unreadable).into());
+        }
+        let unreadable = |error| Problem::new("garbled", format!("the coordinator's answer cannot be read: {error}"));
+        serde_json::from_value(value).map_err(|error| unreadable(error).into())
+    }
+}

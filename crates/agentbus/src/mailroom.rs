@@ -1,0 +1,92 @@
+//! What arrives for this name, handed to whoever waits for it. One pair of subscriptions serves
+//! every query of a handle.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use nats::{Connection, Delivery, Subscription};
+use protocol::{End, Message, QueryId, Subject};
+use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::Error;
+
+/// Letters that may wait for one query's reader. More are dropped: each of them is in the
+/// ledger, and the reader looks there when it misses one.
+const WAITING: usize = 256;
+
+/// What arrives.
+#[derive(Debug)]
+pub(crate) enum Letter {
+    /// A message for a query; it may not be in the ledger yet.
+    Message(Box<(Subject, Message)>),
+    /// The ledger holds the query's end.
+    End(End),
+}
+
+type Boxes = Arc<Mutex<HashMap<QueryId, Vec<mpsc::Sender<Arc<Letter>>>>>>;
+
+#[derive(Debug)]
+pub(crate) struct Mailroom {
+    boxes: Boxes,
+}
+
+impl Mailroom {
+    pub(crate) async fn open(connection: &Connection, tasks: &TaskTracker, closing: CancellationToken) -> Result<Self, Error> {
+        let inbox = connection.subscribe(connection.space().inbox(connection.name())).await?;
+        let ends = connection.subscribe(connection.space().ends(connection.name())).await?;
+        let boxes = Boxes::default();
+        tasks.spawn(sort(connection.clone(), inbox, ends, boxes.clone(), closing));
+        Ok(Self { boxes })
+    }
+
+    /// Opens a box for a query. Dropping the receiver closes it.
+    pub(crate) fn open_box(&self, id: QueryId) -> mpsc::Receiver<Arc<Letter>> {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        self.boxes.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().push(sender);
+        receiver
+    }
+}
+
+async fn sort(connection: Connection, mut inbox: Subscription, mut ends: Subscription, boxes: Boxes, closing: CancellationToken) {
+    loop {
+        let letter = tokio::select! {
+            () = closing.cancelled() => return,
+            delivery = inbox.next() => match delivery {
+                Some(delivery) => message(&connection, &delivery),
+                None => return,
+            },
+            delivery = ends.next() => match delivery {
+                Some(delivery) => delivery.body::<End>("end").map(|end| (end.id, Letter::End(end))),
+                None => return,
+            },
+        };
+        if let Some((id, letter)) = letter {
+            put(&boxes, id, letter);
+        }
+    }
+}
+
+fn message(connection: &Connection, delivery: &Delivery) -> Option<(QueryId, Letter)> {
+    let message = delivery.message(connection)?;
+    Some((message.0.id(), Letter::Message(Box::new(message))))
+}
+
+fn put(boxes: &Boxes, id: QueryId, letter: Letter) {
+    let mut boxes = boxes.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(readers) = boxes.get_mut(&id) else { return };
+    let letter = Arc::new(letter);
+    readers.retain(|reader| match reader.try_send(letter.clone()) {
+        Err(mpsc::error::TrySendError::Closed(_)) => false,
+        Err(mpsc::error::TrySendError::Full(_)) => {
+            tracing::debug!(%id, "a reader lags; it will look in the ledger");
+            true
+        }
+        Ok(()) => true,
+    });
+    if readers.is_empty() {
+        boxes.remove(&id);
+    }
+}

@@ -1,0 +1,80 @@
+//! Posting a query: it is accepted for delivery when the ledger has it, and not before.
+
+use nats::{Expect, Kind as NatsKind, Stored};
+use protocol::{Kind, Message, Problem, QueryId, Record, Subject, To, message::Query, schema};
+
+use crate::{Bus, Error};
+
+/// The ledger has the query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The query's id.
+    pub id: QueryId,
+    /// Its sequence in the ledger.
+    pub seq: u64,
+    /// Whether it was there before: the same id with the same content is the same query.
+    pub repeated: bool,
+}
+
+impl Bus {
+    /// Posts a query and returns when the ledger has it. The query's own `id` is used if it has
+    /// one; posting the same content under the same id again changes nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the query (`schema_violation`), `conflict` where the id belongs to
+    /// another query, `payload_too_large`, `storage_full`; `unavailable`: nobody knows, and the
+    /// same id may be posted again.
+    pub async fn post(&self, query: Query) -> Result<Receipt, Error> {
+        let id = query.id.unwrap_or_else(QueryId::mint);
+        self.post_as(id, query).await
+    }
+
+    pub(crate) async fn post_as(&self, id: QueryId, query: Query) -> Result<Receipt, Error> {
+        let message = Message::Query(query);
+        let body = message.to_value();
+        schema::check("query", &body)?;
+        let Message::Query(query) = &message else { return Err(Error::not_found("the query")) };
+        if query.requesting_agent != *self.name() {
+            let problem = format!("the query says that {} asks, but this handle speaks for {}", query.requesting_agent, self.name());
+            return Err(Problem::new("writer", problem).into());
+        }
+        let to = query.target.clone().map_or(To::Any, To::One);
+        let subject = Subject::new(Kind::Query, id, self.name().clone(), to)?;
+        let expect = Expect { filter: self.space().queries(id), last: 0 };
+        match self.connection().append(&subject, &message, Some(&expect)).await? {
+            Stored::At(seq) => Ok(Receipt { id, seq, repeated: false }),
+            Stored::Refused => self.repeated(id, &body).await,
+        }
+    }
+
+    /// The id is taken: by the same query, or by another one.
+    async fn repeated(&self, id: QueryId, body: &serde_json::Value) -> Result<Receipt, Error> {
+        let record = self.record_of(id).await?;
+        if record.query == *body && record.requester == *self.name() {
+            return Ok(Receipt { id, seq: record.seq, repeated: true });
+        }
+        let problem = Problem::new("conflict", format!("the id {id} belongs to another query of {}", record.requester));
+        Err(problem.hint("Post it under an id of its own, or under none.").into())
+    }
+
+    /// The record of a query that the ledger has, though the coordinator may not have read it yet.
+    async fn record_of(&self, id: QueryId) -> Result<Record, Error> {
+        const TRIES: u32 = 20;
+        for _ in 1..TRIES {
+            match self.status(id).await {
+                Err(Error::Refused(problem)) if problem.code == "not_found" => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+                other => return other,
+            }
+        }
+        self.status(id).await
+    }
+}
+
+/// The sequence of an append that nothing can refuse.
+pub(crate) fn stored(stored: Stored) -> Result<u64, Error> {
+    match stored {
+        Stored::At(seq) => Ok(seq),
+        Stored::Refused => Err(Problem::new(NatsKind::Garbled.code(), "an append without a condition was refused").into()),
+    }
+}
+

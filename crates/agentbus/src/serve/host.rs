@@ -1,0 +1,157 @@
+//! The loop of one instance: orders in, heartbeats out, and what it holds.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use nats::{Delivery, Subscription, digest};
+use protocol::{Heartbeat, InstanceId, Lease, Order, Work};
+use tokio::{
+    sync::watch,
+    task::{AbortHandle, Id, JoinSet},
+    time::MissedTickBehavior,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Agent, Handler, Task, work};
+use crate::Bus;
+
+pub(super) struct Host {
+    bus: Bus,
+    agent: Agent,
+    instance: InstanceId,
+    handler: Arc<dyn Handler>,
+    announce: watch::Sender<bool>,
+    digest: String,
+    held: HashMap<Lease, (CancellationToken, AbortHandle)>,
+    working: JoinSet<Lease>,
+}
+
+impl Host {
+    pub(super) fn new(bus: Bus, agent: Agent, instance: InstanceId, handler: Arc<dyn Handler>, announce: watch::Sender<bool>) -> Self {
+        let digest = digest(&agent.card);
+        Self { bus, agent, instance, handler, announce, digest, held: HashMap::new(), working: JoinSet::new() }
+    }
+
+    /// Serves until it is told to stop, or has drained.
+    pub(super) async fn run(mut self, mut orders: Subscription, draining: CancellationToken, stopping: CancellationToken) {
+        let mut beats = tokio::time::interval(self.agent.interval());
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let open = !draining.is_cancelled();
+            if !open && self.held.is_empty() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => break,
+                () = draining.cancelled(), if open => self.beat(true).await,
+                Some(finished) = self.working.join_next_with_id() => self.finished(finished),
+                order = orders.next() => match order {
+                    Some(order) => self.obey(&order, open).await,
+                    None => break,
+                },
+                _ = beats.tick() => self.beat(!open).await,
+            }
+        }
+        self.give_back().await;
+        self.beat(true).await;
+    }
+
+    async fn obey(&mut self, delivery: &Delivery, open: bool) {
+        match delivery.body::<Order>("order") {
+            Some(Order::Work(work)) if open => self.take(*work),
+            Some(Order::Stop(stop)) => {
+                let lease = Lease { id: stop.id, requester: stop.requester, attempt: stop.attempt };
+                if let Some((stopped, _)) = self.held.get(&lease) {
+                    stopped.cancel();
+                }
+            }
+            Some(Order::Describe) => {
+                if let Some(reply) = delivery.reply.clone() {
+                    let answered = self.bus.connection().answer(reply, &self.agent.card).await;
+                    tracing::debug!(agent = %self.agent.card.agent, ?answered, "showed the card");
+                }
+            }
+            // While draining, no work is taken; the coordinator gives it to somebody else.
+            Some(Order::Work(_)) => {}
+            None => tracing::warn!(subject = %delivery.subject, "an order that cannot be read"),
+        }
+    }
+
+    /// Takes an assignment, unless it is not ours, is in hand already, or is one too many: what
+    /// is not accepted goes to another instance, or comes again.
+    fn take(&mut self, work: Work) {
+        let lease = Lease { id: work.id, requester: work.requester.clone(), attempt: work.assign.attempt };
+        let ours = work.assign.agent == self.agent.card.agent && work.assign.instance == self.instance;
+        if !ours || self.held.contains_key(&lease) || self.held.len() >= self.agent.capacity as usize {
+            return;
+        }
+        let stopped = CancellationToken::new();
+        let task = Task { bus: self.bus.clone(), work: Arc::new(work), stopped: stopped.clone() };
+        let (handler, asked) = (self.handler.clone(), self.agent.lease);
+        let name = lease.clone();
+        let handle = self.working.spawn(async move {
+            work::attempt(task, handler, asked).await;
+            name
+        });
+        self.held.insert(lease, (stopped, handle));
+    }
+
+    fn finished(&mut self, finished: Result<(Id, Lease), tokio::task::JoinError>) {
+        match finished {
+            Ok((_, lease)) => {
+                self.held.remove(&lease);
+            }
+            // Cannot happen but by a fault in this crate: a handler's panic is caught within.
+            Err(error) => {
+                tracing::error!(%error, "an attempt broke off");
+                self.held.retain(|_, (_, handle)| handle.id() != error.id());
+            }
+        }
+    }
+
+    async fn beat(&mut self, leaving: bool) {
+        let beat = Heartbeat {
+            agent: self.agent.card.agent.clone(),
+            owner: self.bus.space().to_string(),
+            session: self.instance.to_string(),
+            instance_id: self.instance.clone(),
+            ts: Timestamp::now(),
+            interval_s: self.agent.interval().as_secs_f64(),
+            capacity: if leaving { 0 } else { self.agent.capacity },
+            leases: self.held.keys().cloned().collect(),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            digest: Some(self.digest.clone()),
+            extra: protocol::Extra::new(),
+        };
+        if !*self.announce.borrow() && !leaving {
+            return self.introduce(beat);
+        }
+        if let Err(error) = self.bus.connection().beat(&beat).await {
+            tracing::debug!(%error, "a heartbeat was not sent");
+        }
+    }
+
+    /// The first heartbeats ask for an answer, to learn that a coordinator knows of us.
+    fn introduce(&mut self, beat: Heartbeat) {
+        let (bus, announce, limit) = (self.bus.clone(), self.announce.clone(), self.agent.interval().max(Duration::from_secs(1)));
+        self.bus.inner.tasks.spawn(async move {
+            let subject = bus.space().heartbeat(&beat.agent, &beat.instance_id);
+            let Ok(payload) = serde_json::to_vec(&beat) else { return };
+            if bus.connection().request_within(subject, payload, limit).await.is_ok() {
+                announce.send_replace(true);
+            }
+        });
+    }
+
+    /// Stops what is unfinished and gives it back for another try.
+    async fn give_back(&mut self) {
+        for (stopped, _) in self.held.values() {
+            stopped.cancel();
+        }
+        let rest = async { while self.working.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(3), rest).await;
+        self.working.abort_all();
+        self.held.clear();
+    }
+}

@@ -1,0 +1,182 @@
+//! What a handler sees: a task to do, and how to say how it went.
+
+use std::future::Future;
+
+use futures::future::BoxFuture;
+use nats::Connection;
+use protocol::{
+    Extra, Fact, Kind, Message, Name, QueryId, Subject, To, Work,
+    message::{Failure, Progress, Query, Usage},
+};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Bus, Error};
+
+/// Does an agent's work. Any `Fn(Task) -> impl Future<Output = Result<Done, Fault>>` is one.
+pub trait Handler: Send + Sync + 'static {
+    /// Works on one query. The future is dropped when the query ends without it; a panic is a
+    /// failure worth another try.
+    fn handle(&self, task: Task) -> BoxFuture<'static, Result<Done, Fault>>;
+}
+
+impl<F, R> Handler for F
+where
+    F: Fn(Task) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Done, Fault>> + Send + 'static,
+{
+    fn handle(&self, task: Task) -> BoxFuture<'static, Result<Done, Fault>> {
+        Box::pin(self(task))
+    }
+}
+
+/// A query in hand.
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub(super) bus: Bus,
+    pub(super) work: std::sync::Arc<Work>,
+    pub(super) stopped: CancellationToken,
+}
+
+impl Task {
+    /// The query's id.
+    #[must_use]
+    pub fn id(&self) -> QueryId {
+        self.work.id
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub fn requester(&self) -> &Name {
+        &self.work.requester
+    }
+
+    /// The query.
+    #[must_use]
+    pub fn query(&self) -> &Query {
+        &self.work.query
+    }
+
+    /// The question as text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.work.query.payload.query
+    }
+
+    /// The number of this attempt.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.work.assign.attempt
+    }
+
+    /// Who is to answer.
+    #[must_use]
+    pub fn agent(&self) -> &Name {
+        &self.work.assign.agent
+    }
+
+    /// The bus, to look facts up or to ask others.
+    #[must_use]
+    pub const fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// Fires when the query has ended without this attempt.
+    #[must_use]
+    pub const fn stopped(&self) -> &CancellationToken {
+        &self.stopped
+    }
+
+    /// Reports progress to the requester. Returns when the ledger has it.
+    ///
+    /// # Errors
+    /// What is wrong with the report, `payload_too_large`, `storage_full`, `unavailable`.
+    pub async fn progress(&self, status: impl Into<String>, progress: Extra) -> Result<(), Error> {
+        let assign = &self.work.assign;
+        let progress = Progress {
+            agent: assign.agent.clone(),
+            status: status.into(),
+            progress: (!progress.is_empty()).then_some(progress),
+            attempt: Some(assign.attempt),
+            instance: Some(assign.instance.clone()),
+            extra: Extra::new(),
+        };
+        let subject = self.subject(Kind::Progress)?;
+        self.bus.publish(&subject, Message::Progress(progress)).await.map(drop)
+    }
+
+    pub(super) fn subject(&self, kind: Kind) -> Result<Subject, Error> {
+        let (agent, requester) = (self.agent().clone(), self.requester().clone());
+        Ok(Subject::new(kind, self.id(), agent, To::One(requester))?)
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        self.bus.connection()
+    }
+}
+
+/// Work that is done.
+#[derive(Clone, Debug, Default)]
+pub struct Done {
+    /// The delivery notification: what was delivered, in words.
+    pub delivery: String,
+    /// The answer proper.
+    pub result: Option<Value>,
+    /// The facts that it rests on.
+    pub facts: Vec<Fact>,
+    /// What was asked and nobody knows.
+    pub unknown: Vec<String>,
+    /// What it cost.
+    pub usage: Option<Usage>,
+}
+
+impl Done {
+    /// Work that is done, with its delivery notification.
+    #[must_use]
+    pub fn new(delivery: impl Into<String>) -> Self {
+        Self { delivery: delivery.into(), ..Self::default() }
+    }
+
+    /// The same with an answer proper.
+    #[must_use]
+    pub fn result(mut self, result: Value) -> Self {
+        self.result = Some(result);
+        self
+    }
+}
+
+/// Work that failed.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub(super) failure: Failure,
+    pub(super) again: bool,
+}
+
+impl Fault {
+    /// It failed, and another try may go better. `code` is a stable word (`[a-z][a-z0-9_]*`).
+    #[must_use]
+    pub fn retry(code: &str, message: impl Into<String>) -> Self {
+        Self::new(code, message, true)
+    }
+
+    /// It failed, and would fail again.
+    #[must_use]
+    pub fn fail(code: &str, message: impl Into<String>) -> Self {
+        Self::new(code, message, false)
+    }
+
+    fn new(code: &str, message: impl Into<String>, again: bool) -> Self {
+        let mut message = message.into();
+        if message.is_empty() {
+            message.push_str("no reason was given");
+        }
+        Self { failure: Failure { code: code.to_owned(), message, extra: Extra::new() }, again }
+    }
+}
+
+/// An error of the bus may pass: the work is worth another try.
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::retry(error.code(), error.to_string())
+    }
+}

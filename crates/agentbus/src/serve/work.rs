@@ -1,0 +1,108 @@
+//! One attempt: accept, work, answer. The answer is sent until the ledger has it.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use nats::Kind as NatsKind;
+use protocol::{
+    Extra, Kind, Message,
+    message::{Accept, Answer, Outcome},
+    schema,
+};
+
+use super::{Done, Fault, Handler, Task};
+
+/// The pause before an answer that was not stored is sent again; it doubles up to [`LONGEST`].
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// The longest such pause.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Works on one query and answers it, unless it is stopped.
+pub(super) async fn attempt(task: Task, handler: Arc<dyn Handler>, lease: Duration) {
+    let stopped = task.stopped.clone();
+    let work = async {
+        // The acceptance is on its way before anything that the handler sends; nothing waits for it.
+        let work = AssertUnwindSafe(handler.handle(task.clone())).catch_unwind();
+        let ((), result) = futures::join!(accept(&task, lease), work);
+        let result = result.unwrap_or_else(|_| Err(Fault::retry("handler_panicked", "the handler panicked; its log says where")));
+        deliver(&task, answer(&task, result)).await;
+    };
+    tokio::select! {
+        biased;
+        () = stopped.cancelled() => tracing::debug!(id = %task.id(), "stopped"),
+        () = work => {}
+    }
+}
+
+async fn accept(task: &Task, lease: Duration) {
+    let assign = &task.work.assign;
+    let accept = Accept {
+        agent: assign.agent.clone(),
+        attempt: assign.attempt,
+        instance: assign.instance.clone(),
+        lease_ms: Some(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)),
+        extra: Extra::new(),
+    };
+    let Ok(subject) = task.subject(Kind::Accept) else { return };
+    // If it is lost, the first progress or the answer shows as well that the query was taken.
+    if let Err(error) = task.bus.publish(&subject, Message::Accept(accept)).await {
+        tracing::warn!(id = %task.id(), %error, "the acceptance may not have been stored");
+    }
+}
+
+fn answer(task: &Task, result: Result<Done, Fault>) -> Answer {
+    let assign = &task.work.assign;
+    let (outcome, done, failure) = match result {
+        Ok(done) => (Outcome::Completed, done, None),
+        Err(fault) => {
+            let outcome = if fault.again { Outcome::Retry } else { Outcome::Failed };
+            (outcome, Done::new(fault.failure.message.clone()), Some(fault.failure))
+        }
+    };
+    let delivery = if done.delivery.is_empty() { "Done.".to_owned() } else { done.delivery };
+    let answer = Answer {
+        agent: assign.agent.clone(),
+        attempt: assign.attempt,
+        instance: assign.instance.clone(),
+        outcome,
+        delivery,
+        result: done.result,
+        facts: done.facts,
+        unknown: done.unknown,
+        usage: done.usage,
+        failure,
+        extra: Extra::new(),
+    };
+    let body = Message::Answer(Box::new(answer.clone())).to_value();
+    match schema::check("answer", &body) {
+        Ok(()) => answer,
+        Err(invalid) => refused(answer, "invalid_answer", &format!("the handler's answer is not valid: {invalid}")),
+    }
+}
+
+/// The same attempt with a failure for good in place of an answer that cannot be sent.
+fn refused(answer: Answer, code: &str, message: &str) -> Answer {
+    let failure = Fault::fail(code, message).failure;
+    Answer { outcome: Outcome::Failed, delivery: message.to_owned(), result: None, facts: Vec::new(), unknown: Vec::new(), failure: Some(failure), ..answer }
+}
+
+/// Sends the answer until the ledger has it. The fold takes the first and passes over the rest.
+async fn deliver(task: &Task, mut answer: Answer) {
+    let Ok(subject) = task.subject(Kind::Answer) else { return };
+    let mut pause = AGAIN;
+    loop {
+        let message = Message::Answer(Box::new(answer.clone()));
+        match task.connection().append(&subject, &message, None).await {
+            Ok(_) => return,
+            Err(error) if error.kind() == NatsKind::PayloadTooLarge && answer.failure.as_ref().is_none_or(|failure| failure.code != "payload_too_large") => {
+                answer = refused(answer, "payload_too_large", &format!("the answer is too large: {error}"));
+            }
+            Err(error) => {
+                tracing::warn!(id = %task.id(), %error, "the answer is not stored yet; sending it again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST);
+            }
+        }
+    }
+}
