@@ -1,1 +1,1 @@
-//! Acceptance tests.
+//! The acceptance tests stand in `acceptance/`: real servers, real processes, one test binary.

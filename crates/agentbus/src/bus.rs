@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nats::{Connection, Facts, Options};
 use protocol::{
     Decision, Extra, Kind, Message, Name, Presence, Problem, QueryId, Record, Space, State, Subject, Summary, To,
-    message::{Cancel, Notice, Progress, Query},
+    message::{Notice, Progress, Query},
     schema,
 };
 use serde::de::DeserializeOwned;
@@ -124,12 +124,9 @@ impl Bus {
     /// only when its record says so.
     ///
     /// # Errors
-    /// `storage_full`, `unavailable`.
-    pub async fn cancel(&self, id: QueryId, reason: Option<String>) -> Result<u64, Error> {
-        let me = self.name().clone();
-        let subject = Subject::new(Kind::Cancel, id, me.clone(), To::One(Name::coordinator()))?;
-        let cancel = Cancel { requesting_agent: me, reason, extra: Extra::new() };
-        stored(self.connection().append(&subject, &Message::Cancel(cancel), None).await?)
+    /// `not_found`, `not_yours`, `ended`, `storage_full`, `no_coordinator`, `unavailable`.
+    pub async fn cancel(&self, id: QueryId, reason: Option<&str>) -> Result<(), Error> {
+        self.call::<Value>("cancel", &json!({ "id": id, "reason": reason })).await.map(drop)
     }
 
     /// Reports progress outside a query: a record of its own, for everybody who listens.

@@ -1,1 +1,18 @@
-//! Placeholder.
+//! The coordinator: reads the ledger, lets the desk decide, performs what it decides, keeps
+//! time, and answers the API.
+//!
+//! It holds no state that the ledger does not: killed at any point and started again, it goes on
+//! where the ledger stands. Every decision is made by [`ledger::Desk`] and [`roster::Roster`],
+//! which are pure; this crate only moves data.
+//!
+//! Reading order: [`service`] is the loop, `feed` and `agents` bring events in, `effects`
+//! carries actions out, `api` answers calls, `clock` says what time it is.
+
+mod agents;
+mod api;
+mod clock;
+mod effects;
+mod feed;
+mod service;
+
+pub use service::{Coordinator, Options};

@@ -8,4 +8,4 @@
 //! to facts).
 
 pub mod context;
-
+pub mod inspect;

@@ -24,6 +24,7 @@ impl std::fmt::Debug for Api {
 pub struct Call {
     /// The endpoint.
     pub endpoint: &'static str,
+    limit: usize,
     request: async_nats::service::Request,
 }
 
@@ -43,11 +44,12 @@ impl Api {
         let space = connection.space();
         let builder = connection.client.service_builder().description(format!("The coordinator's API of the bus '{space}'"));
         let service = builder.start(space.service(), version).await.map_err(|error| unavailable(&error))?;
+        let limit = connection.max_payload().saturating_sub(1024);
         let mut calls = SelectAll::new();
-        for name in endpoints {
-            let added = service.endpoint_builder().name(*name).add(space.api(name, "*")).await;
+        for &name in endpoints {
+            let added = service.endpoint_builder().name(name).add(space.api(name, "*")).await;
             let endpoint: Endpoint = added.map_err(|error| unavailable(&error))?;
-            calls.push(endpoint.map(|request| Call { endpoint: name, request }).boxed());
+            calls.push(endpoint.map(move |request| Call { endpoint: name, limit, request }).boxed());
         }
         connection.sentinel().await?;
         Ok(Self { service, calls })
@@ -89,19 +91,25 @@ impl Call {
 
     /// Answers: with a value, or with a problem, whose code stands in the micro service headers too.
     pub async fn answer<T: Serialize + Sync>(self, answer: Result<&T, &Problem>) {
-        let sent = match answer {
-            Ok(value) => self.request.respond(Ok(bytes(value))).await,
-            Err(problem) => {
-                // The micro service protocol puts the error into headers; ours is in the body as well.
-                let mut headers = async_nats::HeaderMap::new();
-                headers.insert(async_nats::service::NATS_SERVICE_ERROR, problem.code.as_str());
-                headers.insert(async_nats::service::NATS_SERVICE_ERROR_CODE, "400");
-                self.request.respond_with_headers(Ok(bytes(&serde_json::json!({ "error": problem }))), headers).await
+        let sent = match answer.map(bytes) {
+            Ok(body) if body.len() <= self.limit => self.request.respond(Ok(body)).await,
+            Ok(body) => {
+                let problem = Problem::new("answer_too_large", format!("the answer has {} bytes", body.len()));
+                self.refuse(&problem.hint("Read it message by message: agentbus watch --query ID --from-seq 1")).await
             }
+            Err(problem) => self.refuse(problem).await,
         };
         if let Err(error) = sent {
             tracing::warn!(%error, "an API answer was not sent");
         }
+    }
+
+    /// The micro service protocol puts the error into headers; ours is in the body as well.
+    async fn refuse(&self, problem: &Problem) -> Result<(), async_nats::PublishError> {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert(async_nats::service::NATS_SERVICE_ERROR, problem.code.as_str());
+        headers.insert(async_nats::service::NATS_SERVICE_ERROR_CODE, "400");
+        self.request.respond_with_headers(Ok(bytes(&serde_json::json!({ "error": problem }))), headers).await
     }
 }
 

@@ -28,6 +28,10 @@ pub enum Stored {
     Refused,
 }
 
+/// What a message in the ledger leaves free of the server's payload limit, in bytes: a query is
+/// handed over together with its assignment, and must fit then too.
+pub(crate) const RESERVE: usize = 64 * 1024;
+
 /// The server's codes for a lost compare-and-set: 10071 and 10164.
 const REFUSED: [ErrorCode; 2] = [ErrorCode::STREAM_WRONG_LAST_SEQUENCE, ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT];
 
@@ -53,7 +57,7 @@ impl Connection {
             headers.insert("Nats-Expected-Last-Subject-Sequence", expect.last.to_string());
             headers.insert("Nats-Expected-Last-Subject-Sequence-Subject", expect.filter.as_str());
         }
-        self.fits(body.len())?;
+        self.fits_ledger(body.len())?;
         let published = self.js.publish_with_headers(subject.in_space(self.space()), headers, body.into()).await;
         let acknowledged = match published {
             Ok(acknowledgement) => acknowledgement.await,
@@ -70,11 +74,18 @@ impl Connection {
     /// Refuses a payload that the server would answer by closing the connection.
     pub(crate) fn fits(&self, size: usize) -> Result<(), Error> {
         // Headers count too; 1 KiB is more than ours take.
-        let limit = self.max_payload().saturating_sub(1024);
-        if size <= limit {
-            return Ok(());
-        }
-        Err(Error::new(Kind::PayloadTooLarge, format!("{size} bytes, and the server takes {limit}")))
+        within(size, self.max_payload().saturating_sub(1024))
+    }
+
+    /// Refuses a body that the ledger does not take.
+    fn fits_ledger(&self, size: usize) -> Result<(), Error> {
+        within(size, self.max_body())
+    }
+
+    /// The largest body that the ledger takes, in bytes.
+    #[must_use]
+    pub fn max_body(&self) -> usize {
+        self.max_payload().saturating_sub(RESERVE)
     }
 
     /// The protocol version, and CloudEvents 1.0 in binary mode (NATS protocol binding).
@@ -90,6 +101,13 @@ impl Connection {
     }
 }
 
+fn within(size: usize, limit: usize) -> Result<(), Error> {
+    if size <= limit {
+        return Ok(());
+    }
+    Err(Error::new(Kind::PayloadTooLarge, format!("{size} bytes, and at most {limit} are taken")))
+}
+
 fn refusal(error: &async_nats::jetstream::context::PublishError) -> Result<Stored, Error> {
     let code = std::error::Error::source(error).and_then(|source| source.downcast_ref::<jetstream::Error>()).map(jetstream::Error::error_code);
     if error.kind() == PublishErrorKind::WrongLastSequence || is_one_of(code, &REFUSED) {
@@ -99,6 +117,7 @@ fn refusal(error: &async_nats::jetstream::context::PublishError) -> Result<Store
         PublishErrorKind::MaxPayloadExceeded => Kind::PayloadTooLarge,
         PublishErrorKind::StreamNotFound => Kind::NoLedger,
         _ if is_one_of(code, &FULL) => Kind::StorageFull,
+        _ if is_one_of(code, &[ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM]) => Kind::PayloadTooLarge,
         _ if code.is_some() => Kind::Forbidden,
         _ => Kind::Unavailable,
     };

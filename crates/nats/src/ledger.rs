@@ -88,6 +88,8 @@ fn config(connection: &Connection, limits: Limits) -> Config {
         discard: DiscardPolicy::New,
         max_bytes: limits.stream(),
         max_age: Duration::ZERO,
+        // Headers count here; 2 KiB is more than ours take.
+        max_message_size: i32::try_from(connection.max_body() + 2048).unwrap_or(i32::MAX),
         storage: StorageType::File,
         num_replicas: limits.replicas,
         // No message ids are used; the window is the least that the server takes.
@@ -114,6 +116,7 @@ fn differences(is: &Config, wanted: &Config) -> Vec<String> {
     check(is.discard == DiscardPolicy::New, "discard is not 'new': stored messages could vanish".to_owned());
     check(is.storage == StorageType::File, "storage is not 'file'".to_owned());
     check(is.allow_direct, "allow_direct is off".to_owned());
+    check(is.max_message_size > 0, "max_msg_size is not set: a query could be too large to be handed over".to_owned());
     check(is.max_messages <= 0, "max_msgs is set: open queries could block new ones".to_owned());
     check(is.max_messages_per_subject <= 0, "max_msgs_per_subject is set: history would have holes".to_owned());
     let longest = Duration::from_millis(MAX_TIMEOUT_MS);
@@ -134,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_would_lose_messages_is_refused() {
-        let wanted = Config { discard: DiscardPolicy::New, storage: StorageType::File, allow_direct: true, ..Default::default() };
+        let wanted = Config { discard: DiscardPolicy::New, storage: StorageType::File, allow_direct: true, max_message_size: 1, ..Default::default() };
         assert!(differences(&wanted, &wanted).is_empty());
         let old = Config { discard: DiscardPolicy::Old, max_age: Duration::from_secs(3600), ..wanted.clone() };
         let wrong = differences(&old, &wanted);

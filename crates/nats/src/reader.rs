@@ -87,14 +87,14 @@ impl Reader {
     /// The next entry. Waits until there is one; while the server is away, it waits for that.
     pub async fn next(&mut self) -> Entry {
         loop {
-            if let Some(entry) = self.try_next().await {
+            if let Some(entry) = self.advance().await {
                 return entry;
             }
         }
     }
 
-    /// One step towards the next entry: `None` if it led to none yet. Safe to cancel.
-    async fn try_next(&mut self) -> Option<Entry> {
+    /// One step: the next entry, or `None` if what was met is none (junk, or a loss of the connection).
+    pub async fn advance(&mut self) -> Option<Entry> {
         let Some(messages) = self.messages.as_mut() else {
             match self.consume().await {
                 Ok(messages) => self.messages = Some(messages),

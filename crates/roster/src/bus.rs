@@ -22,8 +22,7 @@ pub const DEFAULT_LEASE: Duration = Duration::from_secs(15);
 pub const DEFAULT_CAPACITY: u32 = 8;
 
 /// The keys of the block, in the order of the documentation.
-const KEYS: [&str; 11] =
-    ["handler", "answers", "aliases", "capacity", "lease", "stall", "command", "env", "url", "model", "probes"];
+const KEYS: [&str; 11] = ["handler", "answers", "aliases", "capacity", "lease", "stall", "command", "env", "url", "model", "probes"];
 
 /// The `bus:` block of a definition, or the same keys from a configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

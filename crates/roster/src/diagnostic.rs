@@ -66,22 +66,12 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub(crate) fn error(
-        code: &'static str,
-        file: &Path,
-        place: Place,
-        message: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn error(code: &'static str, file: &Path, place: Place, message: impl Into<String>) -> Self {
         let (file, message) = (file.to_owned(), message.into());
         Self { severity: Severity::Error, code, message, hint: None, file, place }
     }
 
-    pub(crate) fn warning(
-        code: &'static str,
-        file: &Path,
-        place: Place,
-        message: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn warning(code: &'static str, file: &Path, place: Place, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, file, place, message) }
     }
 

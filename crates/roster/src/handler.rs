@@ -40,8 +40,7 @@ impl UnknownHandler {
 
 impl Handler {
     /// Every handler.
-    pub const ALL: [Self; 7] =
-        [Self::Context, Self::Exec, Self::ClaudeCode, Self::Llm, Self::Http, Self::Mailbox, Self::Synadia];
+    pub const ALL: [Self; 7] = [Self::Context, Self::Exec, Self::ClaudeCode, Self::Llm, Self::Http, Self::Mailbox, Self::Synadia];
 
     /// The word that stands for it everywhere.
     #[must_use]

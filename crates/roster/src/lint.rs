@@ -1,11 +1,14 @@
 //! Checks that need all definitions at once, and that loading does not make: what is allowed, but
 //! probably not meant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use protocol::Name;
 
-use crate::{Definition, Diagnostic, Loaded, Roster, load::names};
+use crate::{Definition, Diagnostic, Loaded, Roster, load::names, roster::likeness};
 
 /// Further findings about what was loaded; those of loading itself are not repeated. In the order of the
 /// definitions and, within each, of the file.
@@ -15,22 +18,36 @@ use crate::{Definition, Diagnostic, Loaded, Roster, load::names};
 /// `no_description`.
 #[must_use]
 pub fn lint(loaded: &Loaded) -> Vec<Diagnostic> {
-    let roster = Roster::new(loaded.definitions.iter().map(Definition::card));
-    let owners = owners(&loaded.definitions);
+    let known = Known {
+        roster: Roster::new(loaded.definitions.iter().map(Definition::card)),
+        owners: owners(&loaded.definitions),
+        alike: RefCell::default(),
+    };
     let mut found = Vec::new();
     for definition in &loaded.definitions {
         let mut own = Vec::new();
         description(definition, &mut own);
-        aliases(definition, &owners, &mut own);
+        aliases(definition, &known.owners, &mut own);
         examples(definition, &mut own);
-        targets(definition, &roster, &mut own);
+        targets(definition, &known, &mut own);
         own.sort_by_key(|finding| finding.place);
         found.extend(own);
     }
     found
 }
 
+/// From which likeness on a name may be what the author meant.
+const ALIKE: f64 = 0.7;
+
 type Owners<'a> = BTreeMap<&'a Name, BTreeSet<&'a Name>>;
+
+/// What the checks know of all definitions.
+struct Known<'a> {
+    roster: Roster,
+    owners: Owners<'a>,
+    /// For each name that nobody has, the one that may have been meant.
+    alike: RefCell<BTreeMap<Name, Option<Name>>>,
+}
 
 /// Who goes by each name.
 fn owners(definitions: &[Definition]) -> Owners<'_> {
@@ -72,13 +89,24 @@ fn examples(definition: &Definition, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn targets(definition: &Definition, roster: &Roster, found: &mut Vec<Diagnostic>) {
-    for target in definition.integration.iter().filter(|target| roster.resolve(&target.name).is_none()) {
+fn targets(definition: &Definition, known: &Known<'_>, found: &mut Vec<Diagnostic>) {
+    for target in definition.integration.iter().filter(|target| !known.owners.contains_key(&target.name)) {
         let message = format!("works with '{}', but no agent goes by that name", target.name);
         let mut finding = Diagnostic::warning("unknown_target", &definition.path, target.place, message);
-        if let Some(nearest) = roster.nearest(target.name.as_str(), 1).first() {
+        if let Some(nearest) = known.alike(&target.name) {
             finding = finding.hint(format!("the nearest name is {nearest}"));
         }
         found.push(finding);
+    }
+}
+
+impl Known<'_> {
+    /// The name that the author may have meant. Remembered, since one name often dangles in many files.
+    fn alike(&self, name: &Name) -> Option<Name> {
+        let search = || {
+            let nearest = self.roster.nearest(name.as_str(), 1).into_iter().next();
+            nearest.filter(|nearest| likeness(name.as_str(), nearest) >= ALIKE)
+        };
+        self.alike.borrow_mut().entry(name.clone()).or_insert_with(search).clone()
     }
 }

@@ -84,7 +84,7 @@ impl Loading {
             Ok(None) => return,
             Err(finding) => {
                 self.loaded.files += 1;
-                return self.loaded.diagnostics.push(finding);
+                return self.loaded.diagnostics.push(*finding);
             }
         };
         self.loaded.files += 1;
@@ -114,8 +114,8 @@ impl Loading {
 }
 
 /// The text of a file; `None` if it is no definition.
-fn text(path: &Path, named: bool) -> Result<Option<String>, Diagnostic> {
-    let wrong = |code, place, message: String| Err(Diagnostic::error(code, path, place, message));
+fn text(path: &Path, named: bool) -> Result<Option<String>, Box<Diagnostic>> {
+    let wrong = |code, place, message: String| Err(Box::new(Diagnostic::error(code, path, place, message)));
     let bytes = match walk::bytes(path, MAX_FILE_BYTES) {
         Ok(bytes) => bytes,
         Err(error) => return wrong("unreadable", Place::START, format!("cannot be read: {error}")),

@@ -110,6 +110,9 @@ fn required(fields: &mut Fields<'_>) -> (Required, Option<f64>) {
     let ratio = inner.ratio("min_match_ratio");
     let mut attributes = BTreeMap::new();
     while let Some(entry) = inner.next() {
+        if entry.value.is_null() {
+            continue;
+        }
         attributes.insert(entry.key.clone(), inner.texts_of(&entry));
     }
     (Required { context_tags, attributes }, ratio)
@@ -124,6 +127,9 @@ fn weights(fields: &mut Fields<'_>) -> Option<Weights> {
         if !DIMENSIONS.contains(&name.as_str()) {
             dimensions.report.warning("unknown_dimension", place, format!("nothing scores by '{name}'"));
             dimensions.report.hint(format!("use one of {}", DIMENSIONS.join(", ")));
+        }
+        if dimension.value.is_null() {
+            continue;
         }
         let Value::Map(values) = dimension.value.value else {
             let message = format!("'{name}' must be a mapping of values to points, not {}", dimension.value.kind());

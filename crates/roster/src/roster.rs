@@ -49,11 +49,14 @@ impl Roster {
     /// routed by likeness.
     #[must_use]
     pub fn nearest(&self, text: &str, n: usize) -> Vec<Name> {
-        let text = text.to_lowercase();
-        let likeness = |name: &Name| strsim::normalized_damerau_levenshtein(&text, &name.as_str().to_lowercase());
-        let best = |card: &Card| card.aliases.iter().chain([&card.agent]).map(likeness).fold(0.0, f64::max);
+        let best = |card: &Card| card.aliases.iter().chain([&card.agent]).map(|name| likeness(text, name)).fold(0.0, f64::max);
         let mut all: Vec<_> = self.cards().map(|card| (best(card), &card.agent)).collect();
         all.sort_by(|(a, first), (b, second)| b.total_cmp(a).then_with(|| first.cmp(second)));
         all.into_iter().take(n).map(|(_, name)| name.clone()).collect()
     }
+}
+
+/// How like a text is to a name, from 0 to 1 (equal but for case).
+pub(crate) fn likeness(text: &str, name: &Name) -> f64 {
+    strsim::normalized_damerau_levenshtein(&text.to_lowercase(), &name.as_str().to_lowercase())
 }

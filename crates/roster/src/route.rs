@@ -32,11 +32,9 @@ impl Roster {
             return routing.target(target);
         }
         let mut steps = vec![taken(Step::Target, "the query names no agent")];
-        for (step, tried) in [
-            (Step::Registration, routing.registration()),
-            (Step::Score, routing.score()),
-            (Step::Fallback, routing.fallback()),
-        ] {
+        for (step, tried) in
+            [(Step::Registration, routing.registration()), (Step::Score, routing.score()), (Step::Fallback, routing.fallback())]
+        {
             steps.push(taken(step, tried.found.clone()));
             if let Some(first) = tried.candidates.first() {
                 let agent = Some(first.agent.clone());
@@ -83,9 +81,7 @@ impl Routing<'_> {
         fits.sort_by(|(a, one), (b, other)| a.by_precision(b).then_with(|| self.rank(one).cmp(&self.rank(other))));
         let found = fits.first().map_or_else(
             || format!("nobody is registered for '{request_type}'{}", self.excluded()),
-            |(pattern, card)| {
-                format!("{} is registered for '{}'{}", card.agent, pattern.as_str(), self.silence(&card.agent))
-            },
+            |(pattern, card)| format!("{} is registered for '{}'{}", card.agent, pattern.as_str(), self.silence(&card.agent)),
         );
         let why = |pattern: &Pattern| format!("registered for '{}'", pattern.as_str());
         let candidates = fits.iter().map(|(pattern, card)| self.candidate(card, why(pattern))).collect();
@@ -155,12 +151,6 @@ fn taken(step: Step, found: impl Into<String>) -> StepTaken {
     StepTaken { step, found: found.into() }
 }
 
-fn decision(
-    agent: Option<Name>,
-    step: Step,
-    reason: String,
-    steps: Vec<StepTaken>,
-    candidates: Vec<Candidate>,
-) -> Decision {
+fn decision(agent: Option<Name>, step: Step, reason: String, steps: Vec<StepTaken>, candidates: Vec<Candidate>) -> Decision {
     Decision { agent, step, reason, steps, candidates, hint: None, extra: Extra::new() }
 }

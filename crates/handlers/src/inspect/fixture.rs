@@ -32,6 +32,22 @@ impl Folder {
         std::os::unix::fs::symlink(to, self.path().join(path)).unwrap();
     }
 
+    /// Puts a named pipe in the place of a file.
+    #[cfg(unix)]
+    pub(super) fn pipe(&self, path: &str) {
+        let path = self.path().join(path);
+        if path.exists() {
+            fs::remove_file(&path).unwrap();
+        }
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    }
+
+    #[cfg(unix)]
+    pub(super) fn executable(&self, path: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(self.path().join(path), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     /// Commits everything, in the name of this address, at this time.
     pub(super) fn commit(&self, email: &str, at: &str) {
         self.git(&["init", "--quiet", "--initial-branch=main"], email, at);
@@ -39,8 +55,8 @@ impl Folder {
         self.git(&["commit", "--quiet", "--allow-empty", "--message=A change"], email, at);
     }
 
-    /// Runs git here, away from this machine's settings.
-    pub(super) fn git(&self, args: &[&str], email: &str, at: &str) {
+    /// Runs git here, away from this machine's settings, and gives what it printed.
+    pub(super) fn git(&self, args: &[&str], email: &str, at: &str) -> String {
         let mut command = Command::new("git");
         command.arg("-C").arg(self.path()).args(args);
         for (name, value) in [("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_SYSTEM", "/dev/null")] {
@@ -53,6 +69,7 @@ impl Folder {
         }
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// What one inspector of files finds here.

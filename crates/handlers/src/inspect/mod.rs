@@ -157,7 +157,7 @@ mod tests {
         let folder = Folder::new();
         let found = inspect(folder.path(), now(), &observer());
         assert_eq!(found.facts, []);
-        assert_eq!(found.skipped, ["git: not a git repository"]);
+        assert_eq!(found.skipped, ["git: not a git repository (or any of the parent directories): .git"]);
     }
 
     #[test]

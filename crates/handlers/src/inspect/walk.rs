@@ -3,7 +3,13 @@
 //! Owns which files are seen and how they are read. It must never follow a link, leave the folder
 //! or read without a limit.
 
-use std::{cell::Cell, fs::File as Handle, io::Read, path::Path, path::PathBuf};
+use std::{
+    cell::Cell,
+    fs::{self, File as Handle},
+    io::Read,
+    path::{Path, PathBuf},
+    sync::mpsc::{SyncSender, sync_channel},
+};
 
 use ignore::{DirEntry, WalkBuilder};
 
@@ -23,6 +29,9 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// The most that one inspection reads in all, in bytes.
 const MAX_TOTAL_BYTES: u64 = 128 * 1024 * 1024;
+
+/// The largest `.gitignore` or `.ignore`, in bytes.
+const MAX_IGNORE_BYTES: u64 = 64 * 1024;
 
 /// Folders of other people's code, of caches and of the bus's own data. `.gitignore` names most of
 /// them anyway, but not always.
@@ -74,7 +83,8 @@ impl Tree {
     /// Walks a folder. What cannot be looked at is skipped with its reason.
     pub(super) fn walk(root: &Path, report: &mut Report) -> Self {
         let mut files = Vec::new();
-        for (seen, entry) in walker(root).enumerate() {
+        let (refuse, refused) = sync_channel(100);
+        for (seen, entry) in walker(root, refuse).enumerate() {
             if files.len() == MAX_FILES || seen == MAX_ENTRIES {
                 report.skip("the folder", format_args!("only its first {} files were looked at", files.len()));
                 report.caveat("the folder holds more files than are looked at");
@@ -85,6 +95,9 @@ impl Tree {
                 Ok(entry) => files.extend(file(root, &entry, report)),
                 Err(error) => report.skip("a folder", error),
             }
+        }
+        for folder in refused.try_iter() {
+            report.skip(&folder, "its ignore file is no regular file of at most 64 KiB");
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Self { root: root.to_owned(), files, left_to_read: Cell::new(MAX_TOTAL_BYTES) }
@@ -123,22 +136,43 @@ impl Tree {
     }
 }
 
-fn walker(root: &Path) -> ignore::Walk {
+fn walker(root: &Path, refuse: SyncSender<String>) -> ignore::Walk {
     WalkBuilder::new(root)
         .hidden(false)
         .follow_links(false)
         // A folder's own rules count even where it is no git repository; this machine's do not.
         .require_git(false)
         .git_global(false)
+        .git_exclude(false)
         .max_depth(Some(MAX_DEPTH))
         .sort_by_file_name(std::cmp::Ord::cmp)
-        .filter_entry(is_ours)
+        .filter_entry(move |entry| is_ours(entry, &refuse))
         .build()
 }
 
-fn is_ours(entry: &DirEntry) -> bool {
-    let name = entry.file_name().to_str().unwrap_or_default();
-    entry.depth() == 0 || is_file(entry) || !NOT_OURS.contains(&name)
+fn is_ours(entry: &DirEntry, refuse: &SyncSender<String>) -> bool {
+    if !entry.file_type().is_some_and(|kind| kind.is_dir()) {
+        return true;
+    }
+    let name = entry.file_name().to_string_lossy();
+    if entry.depth() > 0 && NOT_OURS.contains(&name.as_ref()) {
+        return false;
+    }
+    let safe = [".gitignore", ".ignore"].iter().all(|name| is_safe_ignore_file(&entry.path().join(name)));
+    if !safe {
+        // A full channel only loses the mention of one more folder.
+        let _ = refuse.try_send(name.into_owned());
+    }
+    safe
+}
+
+/// Whether the walk may read this ignore file, before it does so without a limit: a link to
+/// `/dev/zero` would fill the memory, and a named pipe would stop the walk for good.
+fn is_safe_ignore_file(path: &Path) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.is_file() && metadata.len() <= MAX_IGNORE_BYTES,
+        Err(_) => true,
+    }
 }
 
 fn is_file(entry: &DirEntry) -> bool {
@@ -195,6 +229,23 @@ mod tests {
         folder.link("a/file", &elsewhere.path().join("secret"));
         folder.link("a/broken", Path::new("/nowhere"));
         assert_eq!(paths(&folder), (vec!["a/b".into()], vec![]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_hostile_ignore_file_costs_its_folder() {
+        let folder = Folder::new();
+        for path in ["endless/a", "stuck/a", "huge/a", "good/a"] {
+            folder.write(path, "x");
+        }
+        folder.link("endless/.gitignore", Path::new("/dev/zero"));
+        folder.pipe("stuck/.ignore");
+        folder.pipe("good/pipe");
+        folder.write("huge/.gitignore", "x\n".repeat(40_000));
+        let (paths, mut skipped) = paths(&folder);
+        skipped.sort();
+        assert_eq!(paths, ["good/a"]);
+        assert_eq!(skipped.len(), 3, "{skipped:?}");
     }
 
     #[cfg(target_os = "linux")]

@@ -57,6 +57,12 @@ impl Desk {
         }
     }
 
+    /// How many queries wait for a hand of an agent.
+    #[must_use]
+    pub fn waiting(&self, agent: &Name) -> usize {
+        self.queue.len(agent)
+    }
+
     /// Why a query waits, in words; `None` if it does not.
     #[must_use]
     pub fn waiting_for(&self, key: &Key, now: jiff::Timestamp) -> Option<String> {

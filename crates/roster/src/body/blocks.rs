@@ -68,11 +68,10 @@ mod tests {
         let text = "a\n````markdown\n```json\n{}\n```\n````\nb\n  ~~~ JSON x\n  1\n  ~~~\n``not a fence``\n```json\nopen";
         let scan = scan(lines(text, 1, 0));
         let blocks: Vec<_> = scan.blocks.iter().map(|b| (b.open.number, b.language, b.text())).collect();
-        assert_eq!(blocks, [
-            (2, "markdown", "```json\n{}\n```\n".to_owned()),
-            (8, "JSON", "  1\n".to_owned()),
-            (12, "json", "open\n".to_owned()),
-        ]);
+        assert_eq!(
+            blocks,
+            [(2, "markdown", "```json\n{}\n```\n".to_owned()), (8, "JSON", "  1\n".to_owned()), (12, "json", "open\n".to_owned()),]
+        );
         let prose: Vec<_> = scan.prose.iter().map(|l| l.text).collect();
         assert_eq!(prose, ["a", "b", "``not a fence``"]);
     }

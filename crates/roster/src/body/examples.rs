@@ -60,7 +60,5 @@ fn has(value: &Value, keys: [&str; 3]) -> bool {
 fn message<T: DeserializeOwned>(kind: Kind, value: Value, place: Place, report: &mut Report) -> Option<T> {
     let checked = schema::check(kind.as_str(), &value).map_err(|why| why.to_string());
     let message = checked.and_then(|()| serde_json::from_value(value).map_err(|why| why.to_string()));
-    message
-        .map_err(|why| report.warning("bad_example", place, format!("this {kind} is not valid, and is left out: {why}")))
-        .ok()
+    message.map_err(|why| report.warning("bad_example", place, format!("this {kind} is not valid, and is left out: {why}"))).ok()
 }

@@ -7,6 +7,9 @@ use protocol::Name;
 use super::{bullet, title};
 use crate::{Place, read::Line};
 
+/// How much of an item is kept as its text, in characters.
+const MAX_TEXT: usize = 300;
+
 /// Words after which a name stands.
 const BEFORE: [&str; 6] = ["with", "to", "from", "by", "via", "alongside"];
 
@@ -14,17 +17,15 @@ const BEFORE: [&str; 6] = ["with", "to", "from", "by", "via", "alongside"];
 const JOINS: [&str; 2] = ["and", "or"];
 
 /// Words that may follow a name. After any other word it was an adjective: "real-time data".
-const AFTER: [&str; 15] = [
-    "on", "for", "in", "about", "to", "with", "when", "during", "regarding", "at", "as", "through", "after", "before",
-    "via",
-];
+const AFTER: [&str; 15] =
+    ["on", "for", "in", "about", "to", "with", "when", "during", "regarding", "at", "as", "through", "after", "before", "via"];
 
 /// An agent that another one works with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Integration {
     /// The other agent's name, or an alias of it.
     pub name: Name,
-    /// What the list says, without marks.
+    /// What the list says, without marks, at most 300 characters of it.
     pub text: String,
     /// Where the name stands.
     pub place: Place,
@@ -45,11 +46,13 @@ pub struct Integration {
 ///   ended a clause does not begin with one: "Work with data-engineer on end-to-end tests,
 ///   low-cost storage" names one agent.
 pub(super) fn read(prose: &[Line<'_>], known: &BTreeSet<Name>) -> Vec<Integration> {
-    let mut found: Vec<Integration> = Vec::new();
-    for (line, text) in section(prose) {
-        for (name, word) in targets(text, known) {
-            if found.iter().all(|earlier| earlier.name != name) {
-                found.push(Integration { name, text: plain(text), place: line.place(word) });
+    let mut found = Vec::new();
+    let mut names = BTreeSet::new();
+    for (line, item) in section(prose) {
+        let text = plain(item);
+        for (name, word) in targets(item, known) {
+            if names.insert(name.clone()) {
+                found.push(Integration { name, text: text.clone(), place: line.place(word) });
             }
         }
     }
@@ -83,9 +86,7 @@ fn targets<'a>(item: &'a str, known: &BTreeSet<Name>) -> Vec<(Name, &'a str)> {
         let words = words(clause);
         for (index, word) in words.iter().enumerate() {
             let before = index.checked_sub(1).and_then(|index| words.get(index)).map(|word| word.text);
-            let likely = || {
-                row.admits(index, before) && has_form(word.text) && (word.stop || follows(words.get(index + 1), known))
-            };
+            let likely = || row.admits(index, before) && has_form(word.text) && (word.stop || follows(words.get(index + 1), known));
             let name = word.text.parse::<Name>().ok().filter(|name| known.contains(name) || likely());
             if let Some(name) = name {
                 targets.push((name, word.text));
@@ -167,8 +168,9 @@ fn follows(next: Option<&Word<'_>>, known: &BTreeSet<Name>) -> bool {
     })
 }
 
-/// A list item without its marks.
+/// A list item without its marks. Every target keeps it, so it is cut where nobody would read on.
 fn plain(text: &str) -> String {
+    let text: String = text.chars().take(MAX_TEXT).collect();
     text.replace("**", "").replace('`', "").trim().to_owned()
 }
 

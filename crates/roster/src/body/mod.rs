@@ -34,20 +34,11 @@ pub(crate) struct Body {
 pub(crate) fn read(text: &str, (line, offset): (usize, usize), report: &mut Report) -> Body {
     let scan = blocks::scan(lines(text, line, offset));
     let (context_queries, progress) = examples::read(&scan.blocks, report);
-    Body {
-        context_queries,
-        progress,
-        delivery: delivery::read(&scan.prose),
-        integration: integration::read(&scan.prose, &BTreeSet::new()),
-    }
+    Body { context_queries, progress, delivery: delivery::read(&scan.prose), integration: integration::read(&scan.prose, &BTreeSet::new()) }
 }
 
 /// The integration list again, now that the other agents' names are known.
-pub(crate) fn integration(
-    text: &str,
-    (line, offset): (usize, usize),
-    known: &BTreeSet<Name>,
-) -> Vec<Integration> {
+pub(crate) fn integration(text: &str, (line, offset): (usize, usize), known: &BTreeSet<Name>) -> Vec<Integration> {
     integration::read(&blocks::scan(lines(text, line, offset)).prose, known)
 }
 

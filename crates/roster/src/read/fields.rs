@@ -1,6 +1,8 @@
 //! Takes typed fields out of a mapping. A field of another type is an error; what nobody takes
 //! is left over for the caller. Null counts as absent.
 
+use std::collections::VecDeque;
+
 use serde_json::Value as Json;
 
 use super::yaml::{Entry, Node, Value};
@@ -8,19 +10,19 @@ use crate::{Place, diagnostic::Report};
 
 /// The entries of a mapping that have not been taken yet.
 pub(crate) struct Fields<'r> {
-    entries: Vec<Entry>,
+    entries: VecDeque<Entry>,
     pub(crate) report: &'r mut Report,
 }
 
 impl<'r> Fields<'r> {
     pub(crate) fn new(entries: Vec<Entry>, report: &'r mut Report) -> Self {
-        Self { entries, report }
+        Self { entries: entries.into(), report }
     }
 
     /// Takes a value of any type.
     pub(crate) fn take(&mut self, key: &str) -> Option<Entry> {
         let index = self.entries.iter().position(|entry| entry.key == key)?;
-        Some(self.entries.remove(index)).filter(|entry| !entry.value.is_null())
+        self.entries.remove(index).filter(|entry| !entry.value.is_null())
     }
 
     /// Whether it is there, and not null.
@@ -28,9 +30,9 @@ impl<'r> Fields<'r> {
         self.entries.iter().any(|entry| entry.key == key && !entry.value.is_null())
     }
 
-    /// Takes the first of what nobody took yet.
+    /// Takes the first of what nobody took yet, null or not.
     pub(crate) fn next(&mut self) -> Option<Entry> {
-        (!self.entries.is_empty()).then(|| self.entries.remove(0))
+        self.entries.pop_front()
     }
 
     pub(crate) fn text(&mut self, key: &str) -> Option<(String, Place)> {

@@ -3,7 +3,11 @@
 //! The front matter stands between a first line `---` and the next line `---`, both at the left
 //! margin. A byte order mark and blank lines may precede it. A later `---` belongs to the body.
 
-use super::{lines::{Line, lines}, recover, yaml::{self, Entry}};
+use super::{
+    lines::{Line, lines},
+    recover,
+    yaml::{self, Entry},
+};
 use crate::{Place, diagnostic::Report};
 
 /// A file in its two parts.

@@ -18,12 +18,7 @@ impl<'a> Line<'a> {
         // A part is a slice of the line, so its distance from the line's start is its position.
         let skip = (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
         let before = self.text.get(..skip).unwrap_or_default();
-        Place {
-            line: self.number,
-            column: before.chars().count() + 1,
-            offset: self.offset + before.len(),
-            len: part.len(),
-        }
+        Place { line: self.number, column: before.chars().count() + 1, offset: self.offset + before.len(), len: part.len() }
     }
 
     pub(crate) fn is_blank(&self) -> bool {

@@ -17,12 +17,7 @@ use crate::{Place, diagnostic::Report};
 const HINT: &str = "put the text in quotes, or after `|` on indented lines of its own";
 
 /// The entries of front matter that failed with `error`. `None` where there are none at all.
-pub(crate) fn entries(
-    yaml: &str,
-    (line, offset): (usize, usize),
-    error: YamlError,
-    report: &mut Report,
-) -> Option<Vec<Entry>> {
+pub(crate) fn entries(yaml: &str, (line, offset): (usize, usize), error: YamlError, report: &mut Report) -> Option<Vec<Entry>> {
     let chunks = chunks(lines(yaml, line, offset));
     if chunks.is_empty() {
         report.error("bad_yaml", error.place, error.message);
@@ -30,11 +25,9 @@ pub(crate) fn entries(
     }
     let mut entries = Vec::new();
     for chunk in chunks {
-        for entry in chunk.read(report) {
-            yaml::keep_last(&mut entries, entry, report);
-        }
+        entries.extend(chunk.read(report));
     }
-    Some(entries)
+    Some(yaml::keep_last(entries, report))
 }
 
 /// One top-level entry: its key and the lines that belong to it, the key's line first.
@@ -51,8 +44,7 @@ fn chunks<'a>(lines: impl Iterator<Item = Line<'a>>) -> Vec<Chunk<'a>> {
     let mut open_examples = 0_usize;
     for line in lines {
         let outside = open_examples == 0;
-        open_examples = (open_examples + line.text.matches("<example>").count())
-            .saturating_sub(line.text.matches("</example>").count());
+        open_examples = (open_examples + line.text.matches("<example>").count()).saturating_sub(line.text.matches("</example>").count());
         if let Some((key, value)) = key(&line).filter(|_| outside) {
             chunks.push(Chunk { key, value, first: line, more: Vec::new() });
         } else if !(outside && line.text.starts_with('#'))

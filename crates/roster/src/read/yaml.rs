@@ -3,7 +3,7 @@
 //! Typed reading would lose the position of each key and all but one of a duplicate's values;
 //! both are wanted for diagnostics. This is the only file that knows the YAML library.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value as Json};
@@ -84,12 +84,7 @@ impl Node {
 
 /// Parses a YAML mapping that stands at `line` and `offset` of its file. Nothing but blanks and
 /// comments is an empty mapping. Of two equal keys the last wins, with a warning.
-pub(crate) fn mapping(
-    text: &str,
-    line: usize,
-    offset: usize,
-    report: &mut Report,
-) -> Result<Vec<Entry>, YamlError> {
+pub(crate) fn mapping(text: &str, line: usize, offset: usize, report: &mut Report) -> Result<Vec<Entry>, YamlError> {
     let base = Base { text, line, offset };
     let root: Spanned<Raw> = serde_saphyr::from_str_with_options(text, options()).map_err(|e| base.error(&e))?;
     let root = base.node(root, report);
@@ -135,21 +130,16 @@ impl Base<'_> {
         let mut entries = Vec::with_capacity(pairs.len());
         for (key, value) in pairs {
             let (key_place, value) = (self.place(&key.referenced), self.node(value, report));
-            keep_last(&mut entries, Entry { key: key.value, key_place, value }, report);
+            entries.push(Entry { key: key.value, key_place, value });
         }
-        entries
+        keep_last(entries, report)
     }
 
     /// The place of a location, which counts from the start of the parsed text.
     fn place(&self, at: &Location) -> Place {
         let (line, column) = (number(at.line()).max(1), number(at.column()).max(1));
         let offset = at.span().byte_offset().map_or_else(|| self.find(line, column), number);
-        Place {
-            line: self.line + line - 1,
-            column,
-            offset: self.offset + offset,
-            len: at.span().byte_len().map_or(0, number),
-        }
+        Place { line: self.line + line - 1, column, offset: self.offset + offset, len: at.span().byte_len().map_or(0, number) }
     }
 
     /// Bytes before a line and column of the parsed text.
@@ -175,14 +165,19 @@ impl Base<'_> {
     }
 }
 
-/// Adds an entry; an earlier one of the same key goes, with a warning at the later.
-pub(crate) fn keep_last(entries: &mut Vec<Entry>, entry: Entry, report: &mut Report) {
-    if let Some(index) = entries.iter().position(|earlier| earlier.key == entry.key) {
-        let earlier = entries.remove(index);
-        let message = format!("'{}' stands here again; this one counts, not line {}", entry.key, earlier.key_place.line);
-        report.warning("duplicate_key", entry.key_place, message);
+/// Of entries with one key the last stays, with a warning at each that takes another's place.
+pub(crate) fn keep_last(entries: Vec<Entry>, report: &mut Report) -> Vec<Entry> {
+    let mut latest: HashMap<String, usize> = HashMap::with_capacity(entries.len());
+    let mut kept: Vec<Option<Entry>> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let earlier = latest.insert(entry.key.clone(), kept.len());
+        if let Some(earlier) = earlier.and_then(|index| kept.get_mut(index)).and_then(Option::take) {
+            let message = format!("'{}' stands here again; this one counts, not line {}", entry.key, earlier.key_place.line);
+            report.warning("duplicate_key", entry.key_place, message);
+        }
+        kept.push(Some(entry));
     }
-    entries.push(entry);
+    kept.into_iter().flatten().collect()
 }
 
 fn number(n: u64) -> usize {

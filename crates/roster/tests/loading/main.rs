@@ -1,21 +1,50 @@
-//! x
+//! Definition files as they are found in the wild, read from disk: what loads, what is reported and
+//! where, and to whom queries then go. The fixtures are in `tests/fixtures`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod cases;
+mod definitions;
+mod folders;
+mod linting;
+mod routing;
+mod seeds;
+
 use std::path::PathBuf;
-#[test]
-fn dump() {
-    let mut all: Vec<_> = std::fs::read_dir("tests/fixtures/cases").unwrap().map(|e| e.unwrap().path()).collect();
-    all.sort();
-    for p in all {
-        let l = roster::load(&[p.clone()]);
-        println!("## {}", p.file_name().unwrap().to_string_lossy());
-        for d in &l.diagnostics { println!("   {d}  [{}+{}]  hint={:?}", d.place.offset, d.place.len, d.hint); }
-        for d in &l.definitions { println!("   -> {} {:?} {:?} {:?} {:?} {:?}", d.name, d.description.chars().take(90).collect::<String>(), d.tools, d.model, d.extra, d.body.chars().take(40).collect::<String>()); println!("      {:?} {:?} {:?} q{} p{} {:?}", d.bus, d.profile, d.integration.iter().map(|i| i.name.to_string()).collect::<Vec<_>>(), d.context_queries.len(), d.progress.len(), d.delivery) }
-    }
-    for f in [vec!["twins"], vec!["shadow/first","shadow/second"], vec!["shadow/second","shadow/first", "shadow/first"], vec!["circle"], vec!["lint"], vec!["seeds"], vec!["../../../../agents"], vec!["nowhere"], vec!["cases"]] {
-        let v: Vec<PathBuf> = f.iter().map(|f| PathBuf::from("tests/fixtures").join(f)).collect();
-        let l = roster::load(&v);
-        println!("#### {f:?} files {} definitions {}", l.files, l.definitions.len());
-        if f[0]=="cases" {continue}
-        for d in l.diagnostics.iter().chain(&roster::lint(&l)) { println!("   {d}  hint={:?}", d.hint); }
-        for d in &l.definitions { println!("   -> {} {:?} {:?} q{} p{} {:?}", d.name, d.profile.weights, d.integration.iter().map(|i| i.name.to_string()).collect::<Vec<_>>(), d.context_queries.len(), d.progress.len(), d.delivery.as_ref().map(String::len)) }
-    }
+
+use protocol::Name;
+use roster::{Definition, Diagnostic, Loaded};
+
+/// A path below `tests/fixtures`.
+fn fixture(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path)
+}
+
+/// Loads folders or files below `tests/fixtures`.
+fn load(paths: &[&str]) -> Loaded {
+    roster::load(&paths.iter().map(|path| fixture(path)).collect::<Vec<_>>())
+}
+
+/// The one definition in a fixture, findings or not.
+fn definition(path: &str) -> Definition {
+    let mut loaded = load(&[path]);
+    assert_eq!(loaded.definitions.len(), 1, "{:?}", loaded.diagnostics);
+    loaded.definitions.remove(0)
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn names(loaded: &Loaded) -> Vec<&str> {
+    loaded.definitions.iter().map(|definition| definition.name.as_str()).collect()
+}
+
+/// Findings in brief: `file:line:column severity code`.
+fn brief(found: &[Diagnostic]) -> Vec<String> {
+    let brief = |d: &Diagnostic| {
+        let file = d.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        format!("{file}:{}:{} {} {}", d.place.line, d.place.column, d.severity.as_str(), d.code)
+    };
+    found.iter().map(brief).collect()
 }

@@ -1,0 +1,129 @@
+//! Who there is: the cards of every agent that has ever announced itself, and the router over
+//! them. A heartbeat that names an unknown card makes the coordinator ask for it.
+
+use std::collections::{HashMap, HashSet};
+
+use ledger::{Desk, Fold, Hands, Router};
+use nats::{Cards, Connection, Error, digest};
+use protocol::{Card, Decision, Heartbeat, InstanceId, Name, Order, Presence, To, message::Query};
+use roster::Roster;
+
+/// The agents that this coordinator knows.
+#[derive(Debug)]
+pub(crate) struct Agents {
+    roster: Roster,
+    digests: HashMap<Name, String>,
+    asked: HashSet<InstanceId>,
+    cards: Cards,
+}
+
+/// A card that an instance has shown, or that it did not.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) instance: InstanceId,
+    pub(crate) card: Option<Card>,
+    /// Where the instance wants to be told that it is known.
+    pub(crate) reply: Option<String>,
+}
+
+impl Agents {
+    /// Opens the store of cards and reads it.
+    pub(crate) async fn open(connection: &Connection) -> Result<Self, Error> {
+        let cards = Cards::open(connection).await?;
+        let known = cards.all().await?;
+        let digests = known.iter().map(|card| (card.agent.clone(), digest(card))).collect();
+        Ok(Self { roster: Roster::new(known), digests, asked: HashSet::new(), cards })
+    }
+
+    /// Whether the card that a heartbeat names is the one that is known.
+    pub(crate) fn knows(&self, beat: &Heartbeat) -> bool {
+        beat.digest.is_some() && self.digests.get(&beat.agent) == beat.digest.as_ref()
+    }
+
+    /// Whether an instance should be asked for its card now: once at a time.
+    pub(crate) fn ask(&mut self, instance: &InstanceId) -> bool {
+        self.asked.insert(instance.clone())
+    }
+
+    /// An instance was asked. Returns whether the roster has changed.
+    pub(crate) fn shown(&mut self, shown: &Shown) -> bool {
+        self.asked.remove(&shown.instance);
+        let Some(card) = &shown.card else { return false };
+        self.digests.insert(card.agent.clone(), digest(card));
+        self.roster.insert(card.clone());
+        true
+    }
+
+    /// The store of cards, to keep one.
+    pub(crate) fn cards(&self) -> Cards {
+        self.cards.clone()
+    }
+
+    /// Who would answer a query, and why.
+    pub(crate) fn decide(&self, query: &Query, to: &To, hands: &Hands) -> Decision {
+        self.roster.route(query, to, |name| hands.is_live(name))
+    }
+
+    /// Every agent, with who of it is live.
+    pub(crate) fn presence(&self, desk: &Desk) -> Vec<Presence> {
+        let instance = |(id, hand): (&InstanceId, &ledger::Hand)| protocol::Instance {
+            instance: id.clone(),
+            capacity: hand.capacity,
+            load: hand.load(),
+            heard_at: hand.heard,
+        };
+        let present = |card: &Card| Presence {
+            card: card.clone(),
+            instances: desk.hands().of(&card.agent).map(instance).collect(),
+            waiting: desk.waiting(&card.agent),
+        };
+        self.roster.cards().map(present).collect()
+    }
+}
+
+impl Router for Agents {
+    fn route(&self, fold: &Fold, hands: &Hands) -> Decision {
+        let posted = fold.posted();
+        match &posted.query {
+            Ok(query) => self.decide(query, &posted.to, hands),
+            // A query that is none is refused before it is routed.
+            Err(invalid) => Decision {
+                agent: None,
+                step: protocol::Step::None,
+                reason: format!("the query is not valid: {invalid}"),
+                steps: Vec::new(),
+                candidates: Vec::new(),
+                hint: None,
+                extra: protocol::Extra::new(),
+            },
+        }
+    }
+}
+
+/// Asks an instance for its card, and keeps it if it is its agent's.
+pub(crate) async fn describe(connection: Connection, cards: Cards, beat: Heartbeat, reply: Option<String>) -> Shown {
+    let card = match card(&connection, &beat).await {
+        Ok(card) => Some(card),
+        Err(error) => {
+            tracing::warn!(agent = %beat.agent, %error, "an instance does not show its card");
+            None
+        }
+    };
+    if let Some(card) = &card
+        && let Err(error) = cards.put(card).await
+    {
+        tracing::warn!(agent = %card.agent, %error, "a card was not kept");
+    }
+    Shown { instance: beat.instance_id, card, reply }
+}
+
+async fn card(connection: &Connection, beat: &Heartbeat) -> Result<Card, String> {
+    let order = serde_json::to_vec(&Order::Describe).map_err(|error| error.to_string())?;
+    let subject = connection.space().hand(&beat.agent, &beat.instance_id);
+    let answer = connection.request(subject, order).await.map_err(|error| error.to_string())?;
+    let card: Card = protocol::schema::read("card", &answer.payload).map_err(|invalid| invalid.to_string())?;
+    if card.agent != beat.agent {
+        return Err(format!("it shows the card of {}", card.agent));
+    }
+    Ok(card)
+}

@@ -1,0 +1,53 @@
+//! The API: what can be asked of a coordinator with a plain request.
+//!
+//! Queries that come this way take the same road as all others: they are appended to the ledger
+//! as they came, in the caller's name, and judged there.
+
+mod post;
+mod read;
+mod waiters;
+
+use nats::Call;
+use protocol::Problem;
+use serde::Serialize;
+
+pub(crate) use post::{Repeat, repeated};
+pub(crate) use waiters::{Waiters, ended, waits};
+
+use crate::service::Service;
+
+/// The endpoints, each under `agentbus.{endpoint}.{caller}`.
+pub(crate) const ENDPOINTS: &[&str] = &["ask", "post", "status", "list", "cancel", "route", "agents"];
+
+/// Answers one call, or starts what will answer it.
+pub(crate) fn answer(service: &mut Service, call: Call) {
+    let caller = match call.caller() {
+        Ok(caller) => caller,
+        Err(problem) => return reply::<()>(service, call, Err(problem)),
+    };
+    match call.endpoint {
+        "ask" => post::post(service, call, caller, post::Then::AwaitEnd),
+        "post" => post::post(service, call, caller, post::Then::Return),
+        "status" => read::status(service, call, &caller),
+        "cancel" => post::cancel(service, call, caller),
+        "list" => {
+            let listed = read::list(service, call.payload());
+            reply(service, call, listed);
+        }
+        "route" => {
+            let routed = read::route(service, &caller, call.payload());
+            reply(service, call, routed);
+        }
+        _ => {
+            let present = service.agents.presence(&service.desk);
+            reply(service, call, Ok(present));
+        }
+    }
+}
+
+/// Answers a call without holding the loop up.
+fn reply<T: Serialize + Send + Sync + 'static>(service: &Service, call: Call, answer: Result<T, Problem>) {
+    service.effects.tasks.spawn(async move {
+        call.answer(answer.as_ref()).await;
+    });
+}

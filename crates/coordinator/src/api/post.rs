@@ -1,0 +1,139 @@
+//! Calls that append in the caller's name: ask, post, cancel.
+
+use ledger::Key;
+use nats::{Call, Expect, Stored};
+use protocol::{
+    Kind, Message, Name, Problem, QueryId, Subject, To,
+    message::Cancel,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{read, reply};
+use crate::service::{Event, Service};
+
+/// What the caller of a post wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// To know that the ledger has it.
+    Return,
+    /// To wait until it has ended, and have its record.
+    AwaitEnd,
+}
+
+/// `ask` and `post`: appends the query as it came. One that is no valid query gets its record and
+/// its ending too: rejected, with the reason.
+pub(super) fn post(service: &Service, call: Call, caller: Name, then: Then) {
+    let (effects, payload) = (service.effects.clone(), call.payload().clone());
+    service.effects.tasks.spawn(async move {
+        let (id, to) = address(&payload);
+        let key = Key { id, requester: caller.clone() };
+        let verdict = Message::parse(Kind::Query, &caller, &payload);
+        let expect = Expect { filter: effects.connection.space().queries(id), last: 0 };
+        let appended = match Subject::new(Kind::Query, id, caller, to.clone()) {
+            Ok(subject) => effects.connection.append_bytes(&subject, payload.to_vec(), Some(&expect)).await.map_err(Problem::from),
+            Err(error) => Err(Problem::new(error.code(), error.to_string())),
+        };
+        match (appended, then) {
+            (Err(problem), _) => call.answer::<()>(Err(&problem)).await,
+            (Ok(Stored::Refused), then) => {
+                let repeat = Repeat { key, to, query: verdict.ok(), then, call };
+                let _ = effects.events.send(Event::Repeats(Box::new(repeat))).await;
+            }
+            (Ok(Stored::At(_)), Then::AwaitEnd) => {
+                let _ = effects.events.send(Event::Waits(key, Box::new(call))).await;
+            }
+            (Ok(Stored::At(seq)), Then::Return) => match verdict {
+                Ok(_) => call.answer(Ok(&json!({ "id": id, "seq": seq }))).await,
+                Err(invalid) => {
+                    let mut problem = Problem::from(invalid);
+                    problem.message = format!("{}; it is recorded as {id}", problem.message);
+                    call.answer::<()>(Err(&problem)).await;
+                }
+            },
+        }
+    });
+}
+
+/// A post under an id that is taken.
+#[derive(Debug)]
+pub(crate) struct Repeat {
+    key: Key,
+    to: To,
+    query: Option<Message>,
+    then: Then,
+    call: Call,
+}
+
+/// The same id with the same content is the same query; with other content it is a conflict.
+pub(crate) fn repeated(service: &mut Service, Repeat { key, to, query, then, call }: Repeat) {
+    let Some(fold) = service.desk.find(key.id, &key.requester) else {
+        let problem = Problem::new("unavailable", format!("the id {} is taken by a query that is not read yet", key.id));
+        return reply::<()>(service, call, Err(problem.hint("Try again.")));
+    };
+    let posted = fold.posted();
+    let same = match (&posted.query, &query) {
+        (Ok(stored), Some(Message::Query(query))) => **stored == *query && posted.to == to && *fold.key() == key,
+        _ => false,
+    };
+    let seq = posted.seq;
+    if !same {
+        let problem = Problem::new("conflict", format!("the id {} belongs to another query of {}", key.id, fold.key().requester));
+        return reply::<()>(service, call, Err(problem.hint("Post it under an id of its own, or under none.")));
+    }
+    match then {
+        Then::AwaitEnd => super::waits(service, key, call),
+        Then::Return => reply(service, call, Ok(json!({ "id": key.id, "seq": seq, "repeated": true }))),
+    }
+}
+
+/// Where a query goes: its id and target, where it has usable ones.
+fn address(payload: &[u8]) -> (QueryId, To) {
+    let body: Value = serde_json::from_slice(payload).unwrap_or_default();
+    let text = |field: &str| body.get(field).and_then(Value::as_str);
+    let id = text("id").and_then(|id| id.parse().ok()).unwrap_or_else(QueryId::mint);
+    let to = text("target").and_then(|name| name.parse().ok()).map_or(To::Any, To::One);
+    (id, to)
+}
+
+#[derive(Deserialize)]
+struct Which {
+    id: QueryId,
+    reason: Option<String>,
+}
+
+/// `cancel`: appends the wish in the caller's name, if the query is the caller's and has not ended.
+pub(super) fn cancel(service: &Service, call: Call, caller: Name) {
+    let which: Which = match read::parse(call.payload(), "send {\"id\": \"…\", \"reason\": \"…\"}") {
+        Ok(which) => which,
+        Err(problem) => return reply::<()>(service, call, Err(problem)),
+    };
+    let key = Key { id: which.id, requester: caller.clone() };
+    let found = service.desk.find(which.id, &caller).ok_or_else(|| read::not_found(which.id));
+    let checked = found.and_then(|fold| {
+        if *fold.key() != key {
+            let problem = Problem::new("not_yours", format!("the query {} belongs to {}", which.id, fold.key().requester));
+            return Err(problem.hint("Only its requester can cancel it: --from NAME"));
+        }
+        match fold.ended() {
+            Some(ended) => Err(Problem::new("ended", format!("the query {} has ended: {}", which.id, ended.state))),
+            None => Ok(()),
+        }
+    });
+    if let Err(problem) = checked {
+        return reply::<()>(service, call, Err(problem));
+    }
+    let effects = service.effects.clone();
+    service.effects.tasks.spawn(async move {
+        let cancel = Cancel { requesting_agent: caller.clone(), reason: which.reason, extra: protocol::Extra::new() };
+        let appended = match Subject::new(Kind::Cancel, which.id, caller, To::One(Name::coordinator())) {
+            Ok(subject) => effects.connection.append(&subject, &Message::Cancel(cancel), None).await.map_err(Problem::from),
+            Err(error) => Err(Problem::new(error.code(), error.to_string())),
+        };
+        let answer = appended.map(|stored| match stored {
+            Stored::At(seq) => json!({ "id": which.id, "seq": seq }),
+            Stored::Refused => json!({ "id": which.id }),
+        });
+        call.answer(answer.as_ref()).await;
+    });
+}

@@ -1,0 +1,100 @@
+//! Calls that change nothing: status, list, route.
+
+use ledger::Key;
+use nats::Call;
+use protocol::{Decision, Kind, Message, Name, Problem, QueryId, State, Summary, To, schema};
+use serde::Deserialize;
+
+use super::reply;
+use crate::service::Service;
+
+/// Lines of a list, unless the caller wants fewer or more.
+const LINES: usize = 100;
+
+/// The most lines of a list.
+const MOST_LINES: usize = 1000;
+
+#[derive(Deserialize)]
+struct Which {
+    id: QueryId,
+    #[serde(default)]
+    messages: bool,
+}
+
+#[derive(Default, Deserialize)]
+struct Filter {
+    state: Option<State>,
+    agent: Option<Name>,
+    limit: Option<usize>,
+}
+
+/// `status`: the record of one query. The payload is its id, bare or as `{"id", "messages"}`.
+pub(super) fn status(service: &Service, call: Call, caller: &Name) {
+    let which = match which(call.payload()) {
+        Ok(which) => which,
+        Err(problem) => return reply::<()>(service, call, Err(problem)),
+    };
+    let Some(fold) = service.desk.find(which.id, caller) else {
+        return reply::<()>(service, call, Err(not_found(which.id)));
+    };
+    record(service, call, &fold.key().clone(), which.messages);
+}
+
+/// Reads a record from the ledger and answers with it.
+pub(super) fn record(service: &Service, call: Call, key: &Key, messages: bool) {
+    let Some(fold) = service.desk.book().get(key) else {
+        return reply::<()>(service, call, Err(not_found(key.id)));
+    };
+    let (key, seq) = (key.clone(), fold.posted().seq);
+    let waiting_for = service.desk.waiting_for(&key, service.now());
+    let connection = service.effects.connection.clone();
+    service.effects.tasks.spawn(async move {
+        let read = connection.entries(key.id, seq).await.map_err(Problem::from);
+        let found = read.and_then(|entries| ledger::record(key.id, &key.requester, &entries).ok_or_else(|| not_found(key.id)));
+        let answer = found.map(|mut record| {
+            record.waiting_for = waiting_for.filter(|_| !record.state.is_terminal());
+            if !messages {
+                record.messages.clear();
+            }
+            record
+        });
+        call.answer(answer.as_ref()).await;
+    });
+}
+
+fn which(payload: &[u8]) -> Result<Which, Problem> {
+    let bare = std::str::from_utf8(payload).ok().and_then(|text| text.trim().parse().ok());
+    if let Some(id) = bare {
+        return Ok(Which { id, messages: false });
+    }
+    parse(payload, "send a query's id, or {\"id\": \"…\", \"messages\": true}")
+}
+
+/// `list`: the queries that this coordinator has read, newest first.
+pub(super) fn list(service: &Service, payload: &[u8]) -> Result<Vec<Summary>, Problem> {
+    let filter = if payload.is_empty() { Filter::default() } else { parse(payload, "send nothing, or {\"state\", \"agent\", \"limit\"}")? };
+    let now = service.now();
+    let mut folds: Vec<_> = service.desk.book().folds().filter(|fold| filter.state.is_none_or(|state| fold.state() == state)).collect();
+    folds.sort_unstable_by_key(|fold| std::cmp::Reverse(fold.posted().seq));
+    let lines = folds.into_iter().map(|fold| ledger::summary(fold, service.desk.waiting_for(fold.key(), now)));
+    let limit = filter.limit.unwrap_or(LINES).min(MOST_LINES);
+    Ok(lines.filter(|line| filter.agent.is_none() || line.agent == filter.agent).take(limit).collect())
+}
+
+/// `route`: who would answer a query, and why.
+pub(super) fn route(service: &Service, caller: &Name, payload: &[u8]) -> Result<Decision, Problem> {
+    let Message::Query(query) = Message::parse(Kind::Query, caller, payload)? else {
+        return Err(Problem::new("schema_violation", "send a query"));
+    };
+    let to = query.target.clone().map_or(To::Any, To::One);
+    Ok(service.agents.decide(&query, &to, service.desk.hands()))
+}
+
+pub(super) fn parse<T: for<'a> Deserialize<'a>>(payload: &[u8], hint: &str) -> Result<T, Problem> {
+    let value = schema::json(payload)?;
+    serde_json::from_value(value).map_err(|error| Problem::new("schema_violation", error.to_string()).hint(hint))
+}
+
+pub(super) fn not_found(id: QueryId) -> Problem {
+    Problem::new("not_found", format!("no query {id} is in the ledger")).hint("See what there is: agentbus list")
+}

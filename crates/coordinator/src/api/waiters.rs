@@ -1,0 +1,41 @@
+//! Callers of `ask` that wait for a query to end.
+
+use std::collections::HashMap;
+
+use ledger::Key;
+use nats::Call;
+use protocol::Problem;
+
+use super::{read, reply};
+use crate::service::Service;
+
+/// Calls that may wait at the same time, over all queries.
+const MOST: usize = 10_000;
+
+/// The calls that wait.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    calls: HashMap<Key, Vec<Call>>,
+    count: usize,
+}
+
+/// A call waits for the end of a query; it may have ended by now.
+pub(crate) fn waits(service: &mut Service, key: Key, call: Call) {
+    if service.desk.book().get(&key).is_some_and(|fold| fold.ended().is_some()) {
+        return read::record(service, call, &key, false);
+    }
+    if service.waiters.count >= MOST {
+        let problem = Problem::new("busy", format!("{MOST} calls wait already; the query {} is in the ledger", key.id));
+        return reply::<()>(service, call, Err(problem.hint("Ask for its status later.")));
+    }
+    service.waiters.count += 1;
+    service.waiters.calls.entry(key).or_default().push(call);
+}
+
+/// A query has ended: answers whoever waits for it.
+pub(crate) fn ended(service: &mut Service, key: &Key) {
+    for call in service.waiters.calls.remove(key).unwrap_or_default() {
+        service.waiters.count = service.waiters.count.saturating_sub(1);
+        read::record(service, call, key, false);
+    }
+}

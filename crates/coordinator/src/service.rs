@@ -1,0 +1,297 @@
+//! The loop: one task owns the desk; everything else sends it events.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use ledger::{Action, Appended, Desk, Entry, Key, Policy};
+use nats::{Api, Call, Connection, Delivery, Error, Ledger, Limits, Subscription};
+use protocol::{Heartbeat, InstanceId, Kind, Name};
+use serde_json::json;
+use tokio::{sync::mpsc, task::JoinHandle, time::MissedTickBehavior};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    agents::{self, Agents, Shown},
+    api::{self, Waiters},
+    clock::Clock,
+    effects::Effects,
+    feed::{self, Fed},
+};
+
+/// Time between looks at the timers; the finest grain of a deadline.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Time between own heartbeats.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How long there may be more to read before the coordinator counts as behind.
+const LAG: SignedDuration = SignedDuration::from_secs(1);
+
+/// Events that may wait for the loop.
+const WAITING: usize = 4096;
+
+/// How a coordinator behaves.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// How long it waits for what.
+    pub policy: Policy,
+    /// How large the ledger may grow, where this coordinator is the one that makes it.
+    pub limits: Limits,
+}
+
+/// What the loop is told.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// An append was answered.
+    Appended(Key, Appended),
+    /// A query's end has been signalled.
+    Ended(Key),
+    /// An instance was asked for its card.
+    Shown(Box<Shown>),
+    /// A call of `ask` waits for the end of a query.
+    Waits(Key, Box<Call>),
+    /// A call posts under an id that is taken: by the same query, or by another.
+    Repeats(Box<api::Repeat>),
+}
+
+/// A running coordinator. Dropping it stops it.
+#[derive(Debug)]
+pub struct Coordinator {
+    instance: InstanceId,
+    stop: CancellationToken,
+    service: JoinHandle<()>,
+}
+
+impl Coordinator {
+    /// Opens the ledger, starts to read it, and serves. Returns when the API can be called; what
+    /// was left open in the ledger is taken up as soon as it has been read.
+    ///
+    /// # Errors
+    /// `ledger_settings`, `storage_full`, `unavailable`.
+    pub async fn start(connection: Connection, options: Options) -> Result<Self, Error> {
+        let (instance, stop, tasks) = (InstanceId::mint(), CancellationToken::new(), TaskTracker::new());
+        Ledger::open(connection.clone(), options.limits).await?;
+        let agents = Agents::open(&connection).await?;
+        let heartbeats = connection.subscribe(connection.space().heartbeats()).await?;
+        let feed = feed::start(connection.clone(), &tasks, stop.clone()).await?;
+        let api = Api::start(&connection, env!("CARGO_PKG_VERSION"), api::ENDPOINTS).await?;
+        let (events, inbox) = mpsc::channel(WAITING);
+        let effects = Effects { connection, events, tasks: tasks.clone() };
+        let desk = Desk::new(instance.clone(), options.policy);
+        let clock = Clock::new(Timestamp::now());
+        let service = Service { instance: instance.clone(), desk, clock, agents, effects, waiters: Waiters::default(), caught_up: false, behind_since: None };
+        let service = tokio::spawn(service.run(feed, heartbeats, api, inbox, stop.clone(), tasks));
+        Ok(Self { instance, stop, service })
+    }
+
+    /// The coordinator's instance id.
+    #[must_use]
+    pub const fn instance(&self) -> &InstanceId {
+        &self.instance
+    }
+
+    /// Stops taking calls, lets what is under way finish (5 s at most), and stops.
+    pub async fn drain(mut self) {
+        self.stop.cancel();
+        let _ = tokio::time::timeout(Duration::from_secs(6), &mut self.service).await;
+    }
+}
+
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The state of the loop.
+pub(crate) struct Service {
+    pub(crate) instance: InstanceId,
+    pub(crate) desk: Desk,
+    pub(crate) clock: Clock,
+    pub(crate) agents: Agents,
+    pub(crate) effects: Effects,
+    pub(crate) waiters: Waiters,
+    /// Whether the ledger has been read to its end once: only then does the desk act.
+    caught_up: bool,
+    /// Since when there has been more to read.
+    behind_since: Option<Timestamp>,
+}
+
+impl Service {
+    async fn run(
+        mut self,
+        mut feed: mpsc::Receiver<Fed>,
+        mut heartbeats: Subscription,
+        mut api: Api,
+        mut events: mpsc::Receiver<Event>,
+        stop: CancellationToken,
+        tasks: TaskTracker,
+    ) {
+        let mut ticks = interval(TICK);
+        let mut beats = interval(HEARTBEAT);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                fed = feed.recv() => match fed {
+                    Some(fed) => self.fed(fed),
+                    None => break,
+                },
+                Some(event) = events.recv() => self.event(event),
+                beat = heartbeats.next() => match beat {
+                    Some(beat) => self.heard(&beat),
+                    None => break,
+                },
+                call = api.next() => match call {
+                    Some(call) => api::answer(&mut self, call),
+                    None => break,
+                },
+                _ = ticks.tick() => self.tick(),
+                _ = beats.tick() => self.beat(),
+            }
+        }
+        api.stop().await;
+        drop(feed);
+        drop(events);
+        tasks.close();
+        let _ = tokio::time::timeout(Duration::from_secs(5), tasks.wait()).await;
+    }
+
+    /// The server's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.server(Timestamp::now())
+    }
+
+    fn fed(&mut self, Fed { entry, caught_up }: Fed) {
+        let now = if let Some(entry) = &entry {
+            let local = Timestamp::now();
+            // What was stored before we began says nothing about the time now.
+            if self.caught_up {
+                self.clock.stored(entry.time, local);
+            }
+            self.clock.server(local)
+        } else {
+            self.now()
+        };
+        if let Some(entry) = &entry {
+            let actions = self.desk.read(entry, now, &self.agents);
+            if self.caught_up && is_premature(entry, &self.desk) {
+                self.clock.corrected(entry.time, Timestamp::now());
+            }
+            self.perform(actions);
+        }
+        if caught_up && !self.caught_up {
+            tracing::info!(last = self.desk.book().last(), "the ledger is read; coordinating");
+            let actions = self.desk.caught_up(now, &self.agents);
+            self.perform(actions);
+        }
+        // Falling behind later on stops the clocks of lease and acceptance, nothing else.
+        self.caught_up |= caught_up;
+        self.behind_since = if caught_up { None } else { self.behind_since.or_else(|| Some(Timestamp::now())) };
+    }
+
+    /// Whether the ledger has been read to its end, a second ago at the latest.
+    fn is_current(&self, local: Timestamp) -> bool {
+        let behind = self.behind_since.is_some_and(|since| local.duration_since(since) > LAG);
+        self.caught_up && !behind
+    }
+
+    fn event(&mut self, event: Event) {
+        let now = self.now();
+        match event {
+            Event::Appended(key, outcome) => {
+                let actions = self.desk.appended(&key, outcome, now, &self.agents);
+                self.perform(actions);
+            }
+            Event::Ended(key) => api::ended(self, &key),
+            Event::Waits(key, call) => api::waits(self, key, *call),
+            Event::Repeats(repeat) => api::repeated(self, *repeat),
+            Event::Shown(shown) => {
+                if self.agents.shown(&shown) {
+                    let actions = self.desk.roster_changed(now, &self.agents);
+                    self.perform(actions);
+                }
+                if shown.card.is_some() {
+                    self.welcome(shown.reply);
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self, delivery: &Delivery) {
+        let Some(beat) = delivery.body::<Heartbeat>("heartbeat") else {
+            return tracing::debug!(subject = %delivery.subject, "a heartbeat that cannot be read");
+        };
+        if beat.agent.is_coordinator() && beat.instance_id == self.instance {
+            self.clock.heard_self(Timestamp::now());
+        }
+        let actions = self.desk.heartbeat(&beat, self.now(), &self.agents);
+        self.perform(actions);
+        if beat.agent.is_coordinator() {
+            return;
+        }
+        if self.agents.knows(&beat) {
+            self.welcome(delivery.reply.clone());
+        } else if beat.digest.is_some() && self.agents.ask(&beat.instance_id) {
+            let (effects, cards, reply) = (self.effects.clone(), self.agents.cards(), delivery.reply.clone());
+            self.effects.tasks.spawn(async move {
+                let shown = agents::describe(effects.connection.clone(), cards, beat, reply).await;
+                let _ = effects.events.send(Event::Shown(Box::new(shown))).await;
+            });
+        }
+    }
+
+    /// Tells an instance that wants to know it that it is known.
+    fn welcome(&self, reply: Option<String>) {
+        let Some(reply) = reply else { return };
+        let (connection, instance) = (self.effects.connection.clone(), self.instance.clone());
+        self.effects.tasks.spawn(async move {
+            let _ = connection.answer(reply, &json!({ "coordinator": instance })).await;
+        });
+    }
+
+    fn tick(&mut self) {
+        let local = Timestamp::now();
+        let since = self.clock.tick(local, self.is_current(local));
+        self.desk.listening(since);
+        let actions = self.desk.tick(self.now(), &self.agents);
+        self.perform(actions);
+    }
+
+    fn beat(&self) {
+        let beat = Heartbeat {
+            agent: Name::coordinator(),
+            owner: self.effects.connection.space().to_string(),
+            session: self.instance.to_string(),
+            instance_id: self.instance.clone(),
+            ts: Timestamp::now(),
+            interval_s: HEARTBEAT.as_secs_f64(),
+            capacity: 0,
+            leases: Vec::new(),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            digest: None,
+            extra: protocol::Extra::new(),
+        };
+        let connection = self.effects.connection.clone();
+        self.effects.tasks.spawn(async move {
+            let _ = connection.beat(&beat).await;
+        });
+    }
+
+    fn perform(&self, actions: Vec<Action>) {
+        for action in actions {
+            self.effects.perform(action);
+        }
+    }
+}
+
+/// Whether an entry is a close that came before its time, and so has ended nothing.
+fn is_premature(entry: &Entry, desk: &Desk) -> bool {
+    let fold = entry.key().and_then(|key| desk.book().get(&key));
+    entry.subject.kind() == Kind::Close && fold.is_some_and(|fold| fold.ended().is_none())
+}
+
+fn interval(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}

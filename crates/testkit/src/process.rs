@@ -1,0 +1,157 @@
+//! The real binary as a process.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::eventually;
+
+/// A running process whose output is collected. Killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    stdout: Arc<Mutex<String>>,
+    stderr: Arc<Mutex<String>>,
+}
+
+/// What a finished process left.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to stdout.
+    pub stdout: String,
+    /// What it wrote to stderr.
+    pub stderr: String,
+}
+
+/// The binary under test, in `dir`, with an environment that no setting of the machine reaches.
+///
+/// # Panics
+/// When it has not been built.
+#[must_use]
+pub fn agentbus(dir: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command.current_dir(dir);
+    for name in ["AGENTBUS_NAME", "AGENTBUS_NATS", "NATS_URL", "NATS_CONTEXT", "RUST_LOG", "NO_COLOR"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The binary stands two folders above the test that runs (`target/PROFILE/deps/TEST`).
+fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("this test's own path");
+    let profile = test.parent().and_then(Path::parent).expect("the profile's folder");
+    let binary = profile.join("agentbus");
+    assert!(binary.exists(), "{} is not built: run the tests with 'cargo test --workspace'", binary.display());
+    binary
+}
+
+impl Process {
+    /// Starts a command.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(command: &mut Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let stdout = collect(child.stdout.take());
+        let stderr = collect(child.stderr.take());
+        Self { child, stdout, stderr }
+    }
+
+    /// Runs a command to its end, which must come within 60 s.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    #[must_use]
+    pub fn run(command: &mut Command) -> Output {
+        Self::start(command).finish()
+    }
+
+    /// What it has written to stdout so far.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        self.stdout.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it has written to stderr so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.stderr.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until its stdout holds a text; returns all of it.
+    ///
+    /// # Panics
+    /// When the text does not come.
+    #[must_use]
+    pub fn says(&self, text: &str) -> String {
+        eventually(&format!("{text:?} on stdout"), || {
+            let stdout = self.stdout();
+            if stdout.contains(text) { Ok(stdout) } else { Err((stdout, self.stderr())) }
+        })
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal, as in `TERM`.
+    ///
+    /// # Panics
+    /// When there is no `kill` command.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().expect("kill runs");
+        assert!(status.success(), "kill -{name} {}", self.pid());
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it does not end within 60 s.
+    #[must_use]
+    pub fn finish(mut self) -> Output {
+        let status = eventually("the end of the process", || self.child.try_wait().ok().flatten().ok_or_else(|| (self.stdout(), self.stderr())));
+        self.output(status)
+    }
+
+    fn output(&self, status: ExitStatus) -> Output {
+        // The pipes close with the process; what is in them is collected a moment later.
+        let whole = |text: &Arc<Mutex<String>>| {
+            eventually("the rest of the output", || if Arc::strong_count(text) == 1 { Ok::<_, ()>(()) } else { Err(()) });
+            text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        };
+        Output { code: status.code(), stdout: whole(&self.stdout), stderr: whole(&self.stderr) }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let into = text.clone();
+    if let Some(pipe) = pipe {
+        std::thread::spawn(move || {
+            let mut reader = BufReader::new(pipe);
+            let mut line = Vec::new();
+            while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+                into.lock().unwrap_or_else(PoisonError::into_inner).push_str(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        });
+    }
+    text
+}

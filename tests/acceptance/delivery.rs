@@ -1,0 +1,75 @@
+//! The way of a query: from its requester through the ledger to its agent and back.
+
+use agentbus::{Agent, Done, Event, Fault, Query, State, Task};
+use serde_json::json;
+
+use crate::bus::{TestBus, name};
+
+fn echo() -> impl agentbus::Handler {
+    |task: Task| async move {
+        let mut progress = agentbus::protocol::Extra::new();
+        progress.insert("read".to_owned(), json!(1));
+        task.progress("reading", progress).await?;
+        Ok(Done::new("Echoed.").result(json!({ "text": task.text() })))
+    }
+}
+
+#[tokio::test]
+async fn a_query_goes_to_its_agent_and_its_answer_comes_back() {
+    let bus = TestBus::start().await;
+    let (_agent, _serving) = bus.serve(Agent::new(name("echo")).answers("get_*"), echo()).await;
+    let client = bus.client("alice").await;
+
+    let mut asking = client.ask(Query::new(name("alice"), "get_echo", "hello")).await.expect("posted");
+    let mut statuses = Vec::new();
+    let ended = loop {
+        match asking.next().await.expect("it goes on") {
+            Event::Progress(progress) => statuses.push(progress.status),
+            Event::Ended(ended) => break ended,
+            Event::Accepted(agent) => assert_eq!(agent, name("echo")),
+            Event::Question(question) => panic!("nothing is asked: {question:?}"),
+        }
+    };
+
+    assert_eq!(ended.state, State::Completed);
+    assert_eq!(statuses, ["reading"]);
+    assert_eq!(ended.answer.as_ref().and_then(|answer| answer.result.clone()), Some(json!({ "text": "hello" })));
+    let record = client.history(asking.id()).await.expect("it is on record");
+    assert_eq!(record.state, State::Completed);
+    let kinds: Vec<_> = record.messages.iter().map(|message| message.kind.as_str()).collect();
+    assert_eq!(kinds, ["query", "assign", "accept", "progress", "answer"]);
+    assert_eq!(record.decision.expect("it was routed").agent, Some(name("echo")));
+}
+
+#[tokio::test]
+async fn an_attempt_that_asks_for_another_gets_one_and_the_last_failure_is_told() {
+    let bus = TestBus::start().await;
+    let fail = |task: Task| async move { Err::<Done, _>(Fault::retry("no_luck", format!("attempt {} had no luck", task.attempt()))) };
+    let (_agent, _serving) = bus.serve(Agent::new(name("unlucky")), fail).await;
+    let client = bus.client("alice").await;
+
+    let mut query = Query::new(name("alice"), "request", "try");
+    query.target = Some(name("unlucky"));
+    query.attempts = Some(2);
+    let ended = client.ask(query).await.expect("posted").ended().await.expect("it ends");
+
+    assert_eq!(ended.state, State::Dead);
+    assert!(ended.notification().contains("attempt 2 had no luck"), "{}", ended.notification());
+    let record = client.status(ended.id).await.expect("it is on record");
+    assert_eq!(record.attempts.len(), 2);
+}
+
+#[tokio::test]
+async fn a_query_that_no_agent_may_answer_is_unroutable_with_a_hint() {
+    let bus = TestBus::start().await;
+    let (_agent, _serving) = bus.serve(Agent::new(name("mysql-expert")), echo()).await;
+    let client = bus.client("alice").await;
+
+    let mut query = Query::new(name("alice"), "request", "hello");
+    query.target = Some(name("mysql-exprt"));
+    let ended = client.ask(query).await.expect("posted").ended().await.expect("it ends");
+
+    assert_eq!(ended.state, State::Unroutable);
+    let hint = ended.close.and_then(|close| close.hint).expect("a hint");
+    assert!(hint.contains("mysql-expert"), "{hint}");
+}
