@@ -4,8 +4,11 @@
 //! business. The built-in inspectors, which observe facts about a repository, live here too
 //! because the `context` handler is the one that answers from them.
 //!
-//! Reading order: [`context`] (from a query text to an answer), then [`inspect`] (from a folder
-//! to facts).
+//! Reading order: [`Staff`] (definitions become running services), [`context`] (from a query text
+//! to an answer), then [`inspect`] (from a folder to facts).
 
 pub mod context;
 pub mod inspect;
+mod staff;
+
+pub use staff::{Sources, Staff};

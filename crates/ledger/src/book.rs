@@ -65,6 +65,15 @@ impl Book {
         }
     }
 
+    /// Notes a stored message that is no entry, as its subject is none of the bus. The server
+    /// counts it under the guard of a query all the same.
+    pub fn passed_over(&mut self, key: &Key, seq: u64) {
+        self.last = self.last.max(seq);
+        if let Some(fold) = self.get_mut(key) {
+            fold.guarded(seq);
+        }
+    }
+
     fn get_mut(&mut self, key: &Key) -> Option<&mut Fold> {
         self.folds.get_mut(&key.id)?.get_mut(&key.requester)
     }

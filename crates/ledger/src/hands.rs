@@ -100,6 +100,12 @@ impl Hands {
         self.agents.get(agent).is_some_and(|hands| hands.values().any(|hand| hand.capacity > 0))
     }
 
+    /// Whether nobody has anything in hand.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// The live instances of an agent.
     pub fn of(&self, agent: &Name) -> impl Iterator<Item = (&InstanceId, &Hand)> {
         self.agents.get(agent).into_iter().flatten()

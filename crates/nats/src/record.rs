@@ -29,6 +29,21 @@ impl Connection {
         }
     }
 
+    /// The last sequence under a filter; 0 if there is none.
+    ///
+    /// # Errors
+    /// As [`Connection::entries`].
+    pub async fn last_under(&self, filter: String) -> Result<u64, Error> {
+        use async_nats::jetstream::stream::DirectGetErrorKind as Get;
+        let unavailable = |error: &dyn std::fmt::Display| Error::new(Kind::Unavailable, error);
+        let stream = self.js.get_stream_no_info(self.space().ledger()).await.map_err(|error| unavailable(&error))?;
+        match stream.direct_get_last_for_subject(filter).await {
+            Ok(message) => Ok(message.sequence),
+            Err(error) if error.kind() == Get::NotFound => Ok(0),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
     /// One batch; the last sequence of it if there is more.
     async fn batch(&self, id: QueryId, from: u64, entries: &mut Vec<Entry>) -> Result<Option<u64>, Error> {
         let unavailable = |error: &dyn std::fmt::Display| Error::new(Kind::Unavailable, error);

@@ -45,7 +45,7 @@ pub(crate) fn bytes(path: &Path, max: usize) -> io::Result<Vec<u8>> {
 }
 
 fn wanted(entry: &DirEntry) -> bool {
-    entry.depth() == 0 || !SKIPPED.iter().any(|name| entry.file_name() == *name)
+    !SKIPPED.iter().any(|name| entry.file_name() == *name)
 }
 
 fn is_definition(entry: &DirEntry) -> bool {

@@ -186,7 +186,10 @@ mod tests {
         assert_eq!(size["evidence"][0]["source"], "how context-manager saw repository.contributors.90d");
 
         let workloads = topic(&answer, "ML workloads");
-        assert_eq!((&workloads["status"], &workloads["note"], &workloads["facts"]), (&json!("evidence"), &json!(ONLY_EVIDENCE), &json!([])));
+        assert_eq!(
+            (&workloads["status"], &workloads["note"], &workloads["facts"]),
+            (&json!("evidence"), &json!(ONLY_EVIDENCE), &json!([]))
+        );
         assert_eq!(topic(&answer, "pain points")["note"], UNKNOWN);
 
         let keys: Vec<_> = answer.facts.iter().map(|fact| (fact.key.as_str(), fact.observed_by.as_str())).collect();

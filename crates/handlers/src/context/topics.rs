@@ -100,7 +100,11 @@ fn sentences(line: &str) -> Vec<&str> {
             '.' => last && !abbreviation(&word),
             _ => false,
         };
-        if c.is_whitespace() { word.clear() } else { word.push(c) }
+        if c.is_whitespace() {
+            word.clear()
+        } else {
+            word.push(c)
+        }
         end
     })
 }

@@ -82,8 +82,14 @@ mod tests {
     fn systems_are_known_by_their_files() {
         let folder = Folder::new();
         for path in [
-            ".github/workflows/ci.yml", ".github/workflows/release.yaml", ".github/workflows/README.md", ".gitlab-ci.yml",
-            "service/Jenkinsfile", ".circleci/config.yml", "ops/azure-pipelines.release.yml", "example/.github/workflows/ci.yml",
+            ".github/workflows/ci.yml",
+            ".github/workflows/release.yaml",
+            ".github/workflows/README.md",
+            ".gitlab-ci.yml",
+            "service/Jenkinsfile",
+            ".circleci/config.yml",
+            "ops/azure-pipelines.release.yml",
+            "example/.github/workflows/ci.yml",
             "example/.travis.yml",
         ] {
             folder.write(path, "not: read");
@@ -93,8 +99,12 @@ mod tests {
         assert_eq!(
             found.fact("ci.workflows").value,
             json!([
-                "ops/azure-pipelines.release.yml", ".circleci/config.yml", ".github/workflows/ci.yml",
-                ".github/workflows/release.yaml", ".gitlab-ci.yml", "service/Jenkinsfile",
+                "ops/azure-pipelines.release.yml",
+                ".circleci/config.yml",
+                ".github/workflows/ci.yml",
+                ".github/workflows/release.yaml",
+                ".gitlab-ci.yml",
+                "service/Jenkinsfile",
             ])
         );
         assert_eq!(

@@ -61,7 +61,9 @@ fn compose_services(tree: &Tree, report: &mut Report) {
 }
 
 fn is_compose(file: &File) -> bool {
-    let named = |name: &str| ["compose", "docker-compose"].iter().any(|kind| name.strip_prefix(kind).is_some_and(|rest| rest.starts_with(['.', '-'])));
+    let named = |name: &str| {
+        ["compose", "docker-compose"].iter().any(|kind| name.strip_prefix(kind).is_some_and(|rest| rest.starts_with(['.', '-'])))
+    };
     file.is_yaml() && named(file.name())
 }
 

@@ -166,10 +166,7 @@ mod tests {
         let found = inspected(&history());
         let fact = found.fact("repository.contributors.90d");
         assert_eq!(fact.kind, FactKind::Evidence);
-        assert_eq!(
-            fact.source,
-            "git log --use-mailmap --since=2026-08-23T12:00:00Z --format=%aE HEAD, different addresses without bots"
-        );
+        assert_eq!(fact.source, "git log --use-mailmap --since=2026-08-23T12:00:00Z --format=%aE HEAD, different addresses without bots");
         assert_eq!(found.fact("repository.contributors.all").kind, FactKind::Evidence);
     }
 

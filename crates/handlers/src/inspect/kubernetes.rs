@@ -39,7 +39,8 @@ fn manifests(tree: &Tree, report: &mut Report) {
             Err(why) => report.skip(&file.path, why),
         }
     }
-    let kinds: Vec<_> = kinds.into_iter().map(|((kind, version), count)| json!({ "kind": kind, "api_version": version, "count": count })).collect();
+    let kinds: Vec<_> =
+        kinds.into_iter().map(|((kind, version), count)| json!({ "kind": kind, "api_version": version, "count": count })).collect();
     report.value("kubernetes.kinds", kinds, declared_in(paths), TOPICS);
 }
 
@@ -104,7 +105,10 @@ mod tests {
     #[test]
     fn manifests_are_counted_by_kind() {
         let folder = Folder::new();
-        folder.write("k8s/app.yaml", "apiVersion: apps/v1\nkind: Deployment\n---\napiVersion: v1\nkind: Secret\ndata: {password: aHVudGVyMg==}\n---\n");
+        folder.write(
+            "k8s/app.yaml",
+            "apiVersion: apps/v1\nkind: Deployment\n---\napiVersion: v1\nkind: Secret\ndata: {password: aHVudGVyMg==}\n---\n",
+        );
         folder.write("k8s/db.yml", "kind: Deployment\napiVersion: apps/v1\n");
         folder.write("k8s/odd.yaml", "apiVersion: v1\nkind: 'rm -rf'\n---\nkind: [x]\napiVersion: v1\n");
         folder.write("k8s/broken.yaml", "apiVersion: v1\nkind: Pod\n a: [\n");

@@ -1,8 +1,7 @@
 //! Programming languages: files and lines of code, counted by tokei.
 //!
-//! Owns what is counted: the repository's own text files of moderate size. It must never take the
-//! counter's word on a hostile file: tokei is guarded by a size limit, a clock, and a net for
-//! panics.
+//! Owns what is counted: the repository's own text files. It must never hand tokei a file that can
+//! stop or end the process: three guards stand before it, and a net for panics behind it.
 
 use std::{
     collections::BTreeMap,
@@ -21,9 +20,9 @@ use super::{
 /// What languages bear on.
 const TOPICS: &[&str] = &["programming languages", "code base", "codebase", "technology stack", "lines of code"];
 
-/// The largest file that is counted, in bytes. What is larger is mostly generated, and tokei's
-/// time can grow with the square of the size.
-const MAX_BYTES: u64 = 256 * 1024;
+/// The longest run of white space in a file that is counted, in bytes. tokei's time grows with the
+/// file's size times this.
+const MAX_BLANK: usize = 4096;
 
 /// When no further file is counted.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
@@ -55,7 +54,8 @@ pub(super) fn inspect(tree: &Tree, report: &mut Report) {
     found.sort_by_key(|(language, (_, lines))| (std::cmp::Reverse(*lines), *language));
     let files: u64 = found.iter().map(|(_, (files, _))| files).sum();
     let source = format!("lines of code as tokei counts them, in {files} files of the repository");
-    let found: Vec<_> = found.into_iter().map(|(language, (files, lines))| json!({ "language": language, "files": files, "lines": lines })).collect();
+    let found: Vec<_> =
+        found.into_iter().map(|(language, (files, lines))| json!({ "language": language, "files": files, "lines": lines })).collect();
     report.value("repository.languages", found, source, TOPICS);
 }
 
@@ -66,15 +66,14 @@ fn count(tree: &Tree, file: &File) -> Result<Option<(&'static str, usize)>, Stri
         return Ok(None);
     }
     let Some(language) = LanguageType::from_path(tree.locate(file), &config).filter(is_counted) else { return Ok(None) };
-    if file.len > MAX_BYTES {
-        return Err("larger than 256 KiB, so its lines were not counted".to_owned());
-    }
     let content = tree.bytes(file)?;
     if content.contains(&0) {
         return Ok(None);
     }
-    // tokei looks at trailing white space once for every byte before it.
-    let stats = catch_unwind(|| language.parse_from_slice(content.trim_ascii_end(), &config));
+    if content.split(|byte| !byte.is_ascii_whitespace()).any(|blank| blank.len() > MAX_BLANK) {
+        return Err("more than 4 KiB of white space in one place, so its lines were not counted".to_owned());
+    }
+    let stats = catch_unwind(|| language.parse_from_slice(&content, &config));
     let stats = stats.map_err(|_| "its lines could not be counted".to_owned())?;
     Ok(Some((language.name(), stats.code)))
 }
@@ -122,13 +121,16 @@ mod tests {
         let folder = Folder::new();
         folder.write("good.py", "x = 1\n");
         folder.write("stack.lf", "{=\n".repeat(80_000));
-        folder.write("slow.c", format!("/*{}{}", "a".repeat(100_000), " ".repeat(100_000)));
+        folder.write("slow.c", format!("/*{}{}x", "a".repeat(100_000), " ".repeat(100_000)));
         folder.write("fences.md", "```rust\n".repeat(30_000));
         folder.write("scripts.html", "<script>\n".repeat(5_000));
-        folder.write("huge.py", "x = 1\n".repeat(50_000));
+        folder.write("huge.py", "x = 1\n".repeat(200_000));
         folder.write("odd.rs", b"/// ```\n\xff\xfe\n/* \" \n");
         let found = folder.inspect(inspect);
-        assert_eq!(found.skipped, ["huge.py: larger than 256 KiB, so its lines were not counted"]);
+        assert_eq!(
+            found.skipped,
+            ["huge.py: larger than 1 MiB", "slow.c: more than 4 KiB of white space in one place, so its lines were not counted"]
+        );
         assert!(found.fact("repository.languages").value.to_string().contains("Python"));
     }
 }

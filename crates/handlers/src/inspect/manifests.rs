@@ -19,7 +19,8 @@ use super::{
 const TOPICS: &[&str] = &["package manifests", "software dependencies", "build tools", "technology stack"];
 
 /// What machine-learning libraries bear on.
-const ML_TOPICS: &[&str] = &["ML workloads", "machine learning workloads", "training workloads", "ML frameworks", "machine learning frameworks"];
+const ML_TOPICS: &[&str] =
+    &["ML workloads", "machine learning workloads", "training workloads", "ML frameworks", "machine learning frameworks"];
 
 /// Reports the manifests and the machine-learning libraries in them.
 pub(super) fn inspect(tree: &Tree, report: &mut Report) {

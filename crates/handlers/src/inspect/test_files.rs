@@ -68,8 +68,17 @@ mod tests {
     fn conventions_name_tests() {
         let folder = Folder::new();
         for path in [
-            "tests/a.rs", "tests/unit/test_b.py", "app/src/test/java/CTest.java", "web/__tests__/d.test.tsx", "pkg/e_test.go",
-            "src/contest.py", "src/test.py", "latest/f.go", "attest.rb", "Test", ".test",
+            "tests/a.rs",
+            "tests/unit/test_b.py",
+            "app/src/test/java/CTest.java",
+            "web/__tests__/d.test.tsx",
+            "pkg/e_test.go",
+            "src/contest.py",
+            "src/test.py",
+            "latest/f.go",
+            "attest.rb",
+            "Test",
+            ".test",
         ] {
             folder.write(path, "x");
         }

@@ -36,8 +36,21 @@ const MAX_IGNORE_BYTES: u64 = 64 * 1024;
 /// Folders of other people's code, of caches and of the bus's own data. `.gitignore` names most of
 /// them anyway, but not always.
 const NOT_OURS: &[&str] = &[
-    ".git", ".hg", ".svn", ".jj", ".agentbus", ".terraform", ".tox", ".venv", "venv", "__pycache__", "site-packages",
-    "node_modules", "bower_components", "vendor", "third_party",
+    ".git",
+    ".hg",
+    ".svn",
+    ".jj",
+    ".agentbus",
+    ".terraform",
+    ".tox",
+    ".venv",
+    "venv",
+    "__pycache__",
+    "site-packages",
+    "node_modules",
+    "bower_components",
+    "vendor",
+    "third_party",
 ];
 
 /// A regular file in the working folder.

@@ -246,6 +246,18 @@ impl Desk {
         self.timers.next()
     }
 
+    /// A message was stored under the guard of a query that is none of the bus: its subject is
+    /// not one. It is nobody's message, and yet compare-and-set counts it.
+    pub fn passed_over(&mut self, key: &Key, seq: u64) {
+        self.book.passed_over(key, seq);
+    }
+
+    /// Whether nothing waits, is under way, or is in anybody's hands.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.in_flight.is_empty() && self.timers.next().is_none() && self.hands.is_idle()
+    }
+
     /// Everything that was read.
     #[must_use]
     pub const fn book(&self) -> &Book {

@@ -238,7 +238,7 @@ impl World {
         while self.coordinators[life.index].read < upto && self.lives(life) {
             let Some(stored) = self.stream.get(self.coordinators[life.index].read) else { break };
             self.coordinators[life.index].read += 1;
-            let Some(entry) = mutant::seen(self, life.index, &stored) else {
+            let Some(entry) = mutant::seen(self, &stored) else {
                 if self.mutant != Some(Mutant::JunkUnnoticed) && stored.entry.is_none() {
                     self.with_desk(life, |desk, _, _| {
                         desk.passed_over(&stored.slot, stored.seq);
@@ -291,6 +291,7 @@ impl World {
                 self.heard_of(life.index, key, lease.attempt);
             }
         }
+        mutant::eager_stops(self, life, beat)?;
         let beat = mutant::heartbeat(self, beat);
         self.with_desk(life, |desk, now, routes| desk.heartbeat(&beat, now, routes))
     }
@@ -343,8 +344,8 @@ impl World {
         self.with_desk(life, |desk, now, routes| desk.appended(&key, outcome, now, routes))
     }
 
-    pub(crate) fn wake(&mut self, life: Life) -> Checked {
-        if !self.reach(life, || Event::Wake(life)) {
+    pub(crate) fn wake(&mut self, life: Life, set: Ms) -> Checked {
+        if self.coordinators[life.index].wake_at != Some(set) || !self.reach(life, || Event::Wake(life, set)) {
             return Ok(());
         }
         self.coordinators[life.index].wake_at = None;
@@ -388,7 +389,7 @@ impl World {
         let due = (ms(due) - coordinator.skew).max(self.now + 1);
         if coordinator.wake_at.is_none_or(|set| set > due) {
             coordinator.wake_at = Some(due);
-            self.agenda.put(due, Event::Wake(life));
+            self.agenda.put(due, Event::Wake(life, due));
         }
     }
 }

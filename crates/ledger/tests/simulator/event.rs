@@ -40,8 +40,8 @@ pub(crate) enum Event {
     Read(Life, usize),
     /// A coordinator that has just started reads on from the beginning.
     Replay(Life),
-    /// A coordinator's timer fires.
-    Wake(Life),
+    /// A coordinator's timer fires, that was set to this time.
+    Wake(Life, Ms),
     /// A coordinator's own heartbeat is due.
     Beat(Life),
     /// A coordinator hears a coordinator: who, sent when, and how much was in the ledger then.

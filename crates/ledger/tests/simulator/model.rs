@@ -27,6 +27,9 @@ pub(crate) struct Truth {
     pub(crate) guard: u64,
     /// Who has it in hand.
     pub(crate) current: Option<Holder>,
+    /// Whether that one has shown that it has it, and the lease that it asked for.
+    pub(crate) taken: bool,
+    pub(crate) lease_ms: Option<u64>,
     /// The id was taken by another requester.
     pub(crate) conflict: bool,
     pub(crate) cancelled: bool,
@@ -63,6 +66,8 @@ pub(crate) fn truth(log: &[&Stored], key: &Key) -> Option<Truth> {
         spent: past.assigns(n).filter(|(i, _)| past.is_taken(*i)).count(),
         guard: log.iter().filter(|stored| stored.slot == *key && stored.seq >= query.seq).map(|stored| stored.seq).max()?,
         current: past.current(n).map(|(_, assign)| (assign.agent.clone(), assign.attempt, assign.instance.clone())),
+        taken: past.current(n).is_some_and(|(i, _)| past.is_taken(i)),
+        lease_ms: past.lease_ms(),
         conflict,
         cancelled: past.counted(n).any(|(_, message)| matches!(message, Message::Cancel(_))),
         deadline: past.deadline,
@@ -174,6 +179,14 @@ impl Past<'_> {
         let n = self.entries.len();
         let next = self.assigns(n).map(|(j, _)| j).find(|j| *j > i).unwrap_or(n);
         self.counted(next).any(|(j, message)| j > i && (is_sign(message) || matches!(message, Message::Answer(_))))
+    }
+
+    /// The lease that the current instance asked for when it accepted.
+    fn lease_ms(&self) -> Option<u64> {
+        let n = self.entries.len();
+        let (assigned, _) = self.current(n)?;
+        let accept = self.counted(n).find(|(i, message)| *i > assigned && matches!(message, Message::Accept(_)))?;
+        if let Message::Accept(accept) = accept.1 { accept.lease_ms } else { None }
     }
 
     fn state(&self) -> State {

@@ -95,7 +95,7 @@ impl World {
 
     fn request(&mut self, n: usize) -> Request {
         let id: QueryId = format!("{n:08x}-0000-7000-8000-{:012x}", self.seed & 0xffff_ffff_ffff).parse().unwrap();
-        let requester = name(REQUESTERS[self.rng.below(if self.rng.percent(15) { 3 } else { 2 })]);
+        let requester = name(REQUESTERS[[0, 0, 0, 1, 1, 1, 2][self.rng.below(7)]]);
         let mut query = Query::new(requester.clone(), "request", "What is known?");
         query.priority = [None, Some(Priority::Low), Some(Priority::High), Some(Priority::Critical)][self.rng.below(4)];
         query.attempts = [None, Some(1), Some(2), Some(4)][self.rng.below(4)];

@@ -172,7 +172,7 @@ impl World {
             Event::Acked(life, key, outcome) => return self.acked(life, key, outcome),
             Event::Read(life, upto) => return self.read(life, upto),
             Event::Replay(life) => return self.replay(life),
-            Event::Wake(life) => return self.wake(life),
+            Event::Wake(life, set) => return self.wake(life, set),
             Event::Beat(life) => return self.beat(life),
             Event::Peer { to, beat, from, sent, stored } => return self.peer(to, &beat, from, sent, stored),
             Event::Heard(life, beat) => return self.heard(life, &beat),
@@ -313,9 +313,8 @@ impl World {
     }
 
     fn store(&mut self, stored: &Rc<Stored>, by: Option<(Life, u64)>) -> Checked {
-        rules::before_store(self, stored, by)?;
         self.truths.stored(stored);
-        rules::after_store(self, stored, by)?;
+        rules::stored(self, stored, by)?;
         self.count_verdict(stored);
         self.expect_reply(stored);
         for life in self.coordinator_lives() {

@@ -70,7 +70,7 @@ fn a_cycle_rejects_its_members_only() {
 }
 
 #[test]
-fn hidden_folders_are_searched_and_others_files_are_not_read() {
+fn hidden_folders_are_searched_and_other_kinds_of_file_are_not_read() {
     let dir = tempfile::tempdir().unwrap();
     let deep = dir.path().join(".claude/agents/deep/deeper");
     fs::create_dir_all(&deep).unwrap();
@@ -82,6 +82,8 @@ fn hidden_folders_are_searched_and_others_files_are_not_read() {
     fs::write(dir.path().join(".gitignore"), "*\n").unwrap();
     let loaded = roster::load(&[dir.path().to_owned()]);
     assert_eq!((names(&loaded), loaded.files, &loaded.diagnostics[..]), (vec!["one", "two"], 2, &[][..]));
+    let named = roster::load(&[dir.path().join(".git")]);
+    assert_eq!(names(&named), ["four"], "a folder that is named is searched, whatever its name");
 }
 
 #[test]

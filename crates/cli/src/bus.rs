@@ -1,0 +1,99 @@
+//! Finding the bus to talk to, and connecting.
+
+use std::path::PathBuf;
+
+use agentbus::{Bus, Name, Options};
+use serde::Deserialize;
+
+use crate::{
+    args::Global,
+    failure::{Exit, Failure},
+    home::Home,
+    printer,
+};
+
+/// Where a client looks when it is told nothing and finds nothing.
+const DEFAULT: &str = "nats://127.0.0.1:4222";
+
+/// A bus, and how it was found.
+struct Place {
+    url: String,
+    how: &'static str,
+    creds: Option<PathBuf>,
+    space: Option<String>,
+}
+
+/// Connects as `name` to the bus that the options, this directory or the environment name.
+pub(crate) async fn connect(global: &Global, name: Name) -> Result<Bus, Failure> {
+    let place = find(global)?;
+    if printer::is_watched() && place.how != "--nats" {
+        printer::say(format!("bus: {} ({})", place.url, place.how));
+    }
+    let how = place.how;
+    let mut options = options(global, place.url, name)?;
+    options.creds = options.creds.or(place.creds);
+    if global.space.is_none()
+        && let Some(space) = place.space
+    {
+        options.space = space.parse().map_err(agentbus::Error::from)?;
+    }
+    let url = options.url.clone();
+    Bus::connect(options).await.map_err(|error| {
+        if error.code() != "unavailable" {
+            return Failure::from(error);
+        }
+        let hint = "Start a bus with 'agentbus up', or name a running server with --nats URL.";
+        Failure::new(Exit::Unreachable, "unavailable", format!("no NATS server answers at {url} ({how})")).hint(hint)
+    })
+}
+
+/// The connection options that were given, for this server and name.
+pub(crate) fn options(global: &Global, url: String, name: Name) -> Result<Options, Failure> {
+    let mut options = Options::new(url, name);
+    options.space = global.space.clone().unwrap_or_default();
+    options.creds.clone_from(&global.creds);
+    options.tls_ca.clone_from(&global.tls_ca);
+    options.tls_client = match (&global.tls_cert, &global.tls_key) {
+        (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+        (None, None) => None,
+        _ => return Err(Failure::usage("usage", "--tls-cert and --tls-key go together")),
+    };
+    Ok(options)
+}
+
+fn find(global: &Global) -> Result<Place, Failure> {
+    let place = |url: String, how| Place { url, how, creds: None, space: None };
+    if let Some(url) = &global.nats {
+        return Ok(place(url.clone(), "--nats"));
+    }
+    if let Some(running) = Home::here().running() {
+        return Ok(Place { space: Some(running.space), ..place(running.url, "the bus of this directory") });
+    }
+    for (variable, how) in [("AGENTBUS_NATS", "AGENTBUS_NATS"), ("NATS_URL", "NATS_URL")] {
+        if let Some(url) = std::env::var(variable).ok().filter(|url| !url.is_empty()) {
+            return Ok(place(url, how));
+        }
+    }
+    if let Some(context) = context()? {
+        return Ok(Place { creds: context.creds.filter(|path| !path.as_os_str().is_empty()), ..place(context.url, "the NATS CLI context") });
+    }
+    Ok(place(DEFAULT.to_owned(), "the default"))
+}
+
+/// A context of the NATS CLI: `$XDG_CONFIG_HOME/nats/context/NAME.json`.
+#[derive(Deserialize)]
+struct Context {
+    url: String,
+    creds: Option<PathBuf>,
+}
+
+fn context() -> Result<Option<Context>, Failure> {
+    let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
+    let Some(folder) = config.map(|config| config.join("nats")) else { return Ok(None) };
+    let selected = std::env::var("NATS_CONTEXT").ok().or_else(|| std::fs::read_to_string(folder.join("context.txt")).ok());
+    let Some(name) = selected.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()) else { return Ok(None) };
+    let file = folder.join("context").join(format!("{name}.json"));
+    let text = std::fs::read(&file).map_err(|error| Failure::usage("nats_context", format!("{}: {error}", file.display())))?;
+    let context: Context = serde_json::from_slice(&text).map_err(|error| Failure::usage("nats_context", format!("{}: {error}", file.display())))?;
+    Ok(Some(context).filter(|context| !context.url.is_empty()))
+}

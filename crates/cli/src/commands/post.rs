@@ -1,0 +1,73 @@
+//! `agentbus post`: posts a query and prints its id at once.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use agentbus::{Kind, Message, Name, Query};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::{
+    args::{Global, Question},
+    bus,
+    failure::Failure,
+    printer,
+};
+
+/// Options of `post`.
+#[derive(Debug, Args)]
+pub(crate) struct Post {
+    #[command(flatten)]
+    question: Question,
+    /// A file with the whole query as JSON, or - for standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "to", "tags", "id", "priority"])]
+    file: Option<PathBuf>,
+    /// Print id and sequence as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The question, or - for standard input
+    #[arg(required_unless_present = "file")]
+    text: Option<String>,
+}
+
+impl Post {
+    pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
+        let query = match (&self.file, self.text) {
+            (Some(file), _) => read(file).await?,
+            (None, text) => self.question.query(super::text(text.unwrap_or_default()).await?),
+        };
+        let bus = bus::connect(global, query.requesting_agent.clone()).await?;
+        let receipt = bus.post(query).await?;
+        bus.close().await;
+        if self.json {
+            printer::json(&json!({ "id": receipt.id, "seq": receipt.seq, "repeated": receipt.repeated }));
+        } else {
+            printer::data(receipt.id.to_string());
+        }
+        if printer::is_watched() {
+            printer::say(format!("follow it: agentbus status {}", receipt.id));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Reads a query from a file: whatever is wrong with it is said before anything is sent.
+async fn read(file: &PathBuf) -> Result<Query, Failure> {
+    let place = file.display();
+    let text = if file.as_os_str() == "-" {
+        super::text("-".to_owned()).await?.into_bytes()
+    } else {
+        tokio::fs::read(file).await.map_err(|error| Failure::usage("no_such_file", format!("{place}: {error}")))?
+    };
+    let invalid = |error: agentbus::Error| {
+        Failure::usage("schema_violation", format!("{place}: {error}")).hint("See what a query looks like: agentbus schema query")
+    };
+    let body: Value = agentbus::protocol::schema::body(&text).map_err(|error| invalid(error.into()))?;
+    let from = body.get("requesting_agent").and_then(Value::as_str).unwrap_or_default();
+    // A name that is none is told by the schema, with its place.
+    let from: Name = from.parse().unwrap_or_else(|_| Name::coordinator());
+    match Message::parse(Kind::Query, &from, &text) {
+        Ok(Message::Query(query)) => Ok(query),
+        Ok(_) => Err(Failure::usage("schema_violation", format!("{place} is no query"))),
+        Err(error) => Err(invalid(error.into())),
+    }
+}

@@ -1,0 +1,92 @@
+//! What the context handler knows at the moment of a query: the fact store, brought up to date
+//! with the working repository and with what agents have reported.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use agentbus::{Bus, Done, Error, Fact, FactKey, Facts, Fault, Name, Task};
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{answer, harvest::Harvest};
+use crate::inspect::inspect;
+
+/// How old an inspection may be before a query makes a new one.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// The facts that this process can answer from. Shared by every agent that it serves.
+#[derive(Debug)]
+pub struct Library {
+    facts: Facts,
+    harvest: Harvest,
+    workdir: PathBuf,
+    observer: Name,
+    inspected: Mutex<Option<Instant>>,
+}
+
+impl Library {
+    /// Opens the fact store and begins to harvest progress reports. `observer` signs what the
+    /// inspectors find in `workdir`.
+    ///
+    /// # Errors
+    /// `no_ledger`, `unavailable`.
+    pub async fn open(bus: &Bus, workdir: PathBuf, observer: Name, tasks: &TaskTracker, stop: CancellationToken) -> Result<Arc<Self>, Error> {
+        let facts = bus.facts().await?;
+        let harvest = Harvest::start(bus, facts.clone(), tasks, stop).await?;
+        Ok(Arc::new(Self { facts, harvest, workdir, observer, inspected: Mutex::new(None) }))
+    }
+
+    /// Answers a query from facts alone.
+    pub(crate) async fn answer(&self, task: Task) -> Result<Done, Fault> {
+        self.refresh(&task).await?;
+        task.progress("reading facts", agentbus::protocol::Extra::new()).await?;
+        self.harvest.catch_up(task.bus()).await?;
+        let facts = self.facts.all().await.map_err(Error::from)?;
+        let answered = answer(task.text(), &facts);
+        let done = Done::new(answered.delivery).result(answered.result);
+        Ok(Done { facts: answered.facts, unknown: answered.unknown, ..done })
+    }
+
+    /// Inspects the repository, unless that was done a moment ago. One at a time.
+    async fn refresh(&self, task: &Task) -> Result<(), Fault> {
+        let mut inspected = self.inspected.lock().await;
+        if inspected.is_some_and(|at| at.elapsed() < FRESH) {
+            return Ok(());
+        }
+        task.progress("inspecting the repository", agentbus::protocol::Extra::new()).await?;
+        let (workdir, observer) = (self.workdir.clone(), self.observer.clone());
+        let inspection = tokio::task::spawn_blocking(move || inspect(&workdir, Timestamp::now(), &observer)).await;
+        let inspection = inspection.map_err(|error| Fault::retry("inspection_failed", error.to_string()))?;
+        for skipped in &inspection.skipped {
+            tracing::info!(%skipped, "an inspector passed over something");
+        }
+        self.record(inspection.facts).await?;
+        *inspected = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Records what has changed. A fact that is as it was keeps the time when it was first
+    /// observed so: the same repository gives the same answer.
+    async fn record(&self, found: Vec<Fact>) -> Result<(), Error> {
+        let before: BTreeMap<FactKey, Fact> =
+            self.facts.all().await?.into_iter().filter(|fact| fact.observed_by == self.observer).map(|fact| (fact.key.clone(), fact)).collect();
+        for fact in &found {
+            if !before.get(&fact.key).is_some_and(|known| is_same(known, fact)) {
+                self.facts.put(fact).await?;
+            }
+        }
+        for key in before.keys().filter(|key| !found.iter().any(|fact| fact.key == **key)) {
+            self.facts.remove(&self.observer, key).await?;
+        }
+        Ok(())
+    }
+}
+
+fn is_same(known: &Fact, found: &Fact) -> bool {
+    *known == Fact { observed_at: known.observed_at, ..found.clone() }
+}

@@ -1,0 +1,75 @@
+//! The seeded simulator: real desks in a small world of trouble, held to the rules after every step.
+//!
+//! A run has a ledger with its compare-and-set, one to three coordinators (each a real
+//! [`ledger::Desk`]), agents with their instances, requesters and an enemy. First messages are
+//! lost, late and repeated, and parts crash, freeze and come back; then it is calm, and everything must
+//! finish. A failed run prints its seed and its steps.
+//!
+//! - `AGENTBUS_SIM_SCHEDULES`: how many runs; 100,000 if not set.
+//! - `AGENTBUS_SIM_SEED`: make only the run of this seed, and print its steps if it fails.
+//!
+//! Reading order: [`world`], then [`coordinator`], [`instance`] and [`requests`], who live in it;
+//! [`model`] and [`rules`], which judge it; [`mutant`], which shows that they can fail.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stderr)]
+
+mod coordinator;
+mod event;
+mod instance;
+mod model;
+mod mutant;
+mod perform;
+mod record;
+mod requests;
+mod rng;
+mod rules;
+mod runner;
+mod stream;
+mod tally;
+mod truths;
+mod world;
+
+/// Within how many runs each mutant must be caught.
+const MUTANT_RUNS: u64 = 2000;
+
+#[test]
+fn the_rules_hold_in_every_schedule() {
+    if let Some(seed) = runner::number("AGENTBUS_SIM_SEED") {
+        runner::replay(seed);
+        return;
+    }
+    let runs = runner::number("AGENTBUS_SIM_SCHEDULES").unwrap_or(100_000);
+    let tally = runner::many(runs);
+    // Fewer runs need not meet everything.
+    if runs >= 10_000 {
+        assert_eq!(tally.missing(), Vec::<&str>::new(), "this never happened");
+    }
+}
+
+#[test]
+fn each_broken_rule_is_caught() {
+    let missed = runner::mutants(MUTANT_RUNS);
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+#[test]
+fn a_seed_is_one_run() {
+    for seed in 0..200 {
+        let steps = |_| world::run(seed, None, true).trace;
+        let (first, second) = (steps(1), steps(2));
+        let parts = first.iter().zip(&second).position(|(a, b)| a != b);
+        assert_eq!((parts, first.len()), (None, second.len()), "seed {seed} does not repeat");
+    }
+}
+
+#[test]
+fn survey() {
+    let mut found = std::collections::BTreeMap::<&str, (u32, u64, String)>::new();
+    for seed in 0..runner::number("SURVEY").unwrap_or(0) {
+        if let Some(broken) = world::run(seed, None, false).broken {
+            let slot = found.entry(broken.rule).or_insert((0, seed, broken.how));
+            slot.0 += 1;
+        }
+    }
+    for (rule, (n, seed, how)) in found { eprintln!("{rule}: {n}, first {seed}: {how}"); }
+}
