@@ -22,6 +22,13 @@ impl TestBus {
         Self { server, coordinator }
     }
 
+    /// The same with a ledger of this many bytes.
+    pub(crate) async fn with_limit(bytes: u64) -> Self {
+        let server = NatsServer::start().await;
+        let coordinator = coordinate_within(&server.url(), bytes).await;
+        Self { server, coordinator }
+    }
+
     /// A client under this name.
     pub(crate) async fn client(&self, text: &str) -> Bus {
         Bus::connect(Options::new(self.server.url(), name(text))).await.expect("the bus is there")
@@ -38,9 +45,13 @@ impl TestBus {
 
 /// Starts a coordinator with short waits, as tests need them.
 pub(crate) async fn coordinate(url: &str) -> Coordinator {
+    coordinate_within(url, 64 << 20).await
+}
+
+async fn coordinate_within(url: &str, bytes: u64) -> Coordinator {
     let connection = Connection::open(Options::new(url, Name::coordinator())).await.expect("the server is there");
     let mut options = coordinator::Options::default();
-    options.limits.max_bytes = 64 << 20;
+    options.limits.max_bytes = bytes;
     options.policy.accept = jiff::SignedDuration::from_millis(500);
     options.policy.backoff = jiff::SignedDuration::from_millis(50);
     Coordinator::start(connection, options).await.expect("the coordinator starts")

@@ -91,6 +91,18 @@ impl Bus {
         let silence = if receipt.repeated { Duration::ZERO } else { SILENCE };
         Ok(Asking { bus: self.clone(), receipt, letters, heard: Vec::new(), silence, give_up })
     }
+
+    /// Follows a query that was posted before, perhaps by somebody else.
+    ///
+    /// # Errors
+    /// As [`Bus::status`].
+    pub async fn follow(&self, id: QueryId) -> Result<Asking, Error> {
+        let letters = self.inner.mailroom.open_box(id);
+        let record = self.status(id).await?;
+        let give_up = record.deadline.unwrap_or(record.posted_at).checked_add(GRACE).unwrap_or(Timestamp::MAX);
+        let receipt = Receipt { id, seq: record.seq, repeated: true };
+        Ok(Asking { bus: self.clone(), receipt, letters, heard: Vec::new(), silence: Duration::ZERO, give_up })
+    }
 }
 
 impl Asking {

@@ -62,7 +62,9 @@ impl Bus {
         const TRIES: u32 = 20;
         for _ in 1..TRIES {
             match self.status(id).await {
-                Err(Error::Refused(problem)) if problem.code == "not_found" => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+                Err(Error::Refused(problem)) if problem.code == "not_found" => {
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await
+                }
                 other => return other,
             }
         }
@@ -77,4 +79,3 @@ pub(crate) fn stored(stored: Stored) -> Result<u64, Error> {
         Stored::Refused => Err(Problem::new(NatsKind::Garbled.code(), "an append without a condition was refused").into()),
     }
 }
-

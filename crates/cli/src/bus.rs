@@ -47,6 +47,11 @@ pub(crate) async fn connect(global: &Global, name: Name) -> Result<Bus, Failure>
     })
 }
 
+/// The server that the options, this directory or the environment name.
+pub(crate) fn url(global: &Global) -> Result<String, Failure> {
+    Ok(find(global)?.url)
+}
+
 /// The connection options that were given, for this server and name.
 pub(crate) fn options(global: &Global, url: String, name: Name) -> Result<Options, Failure> {
     let mut options = Options::new(url, name);

@@ -79,7 +79,16 @@ impl Coordinator {
         let effects = Effects { connection, events, tasks: tasks.clone() };
         let desk = Desk::new(instance.clone(), options.policy);
         let clock = Clock::new(Timestamp::now());
-        let service = Service { instance: instance.clone(), desk, clock, agents, effects, waiters: Waiters::default(), caught_up: false, behind_since: None };
+        let service = Service {
+            instance: instance.clone(),
+            desk,
+            clock,
+            agents,
+            effects,
+            waiters: Waiters::default(),
+            caught_up: false,
+            behind_since: None,
+        };
         let service = tokio::spawn(service.run(feed, heartbeats, api, inbox, stop.clone(), tasks));
         Ok(Self { instance, stop, service })
     }

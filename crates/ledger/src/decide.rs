@@ -34,12 +34,11 @@ impl Default for Policy {
 pub struct Now {
     /// The server's time, as far as the coordinator can tell.
     pub time: Timestamp,
-    /// Since when it has heard everything: its own heartbeats come back and its reading of the
-    /// ledger is caught up. `None` while it may be deaf: then the clocks of acceptance and lease
-    /// stand still, because a deaf coordinator must not kill healthy work.
-    pub listening_since: Option<Timestamp>,
-    /// When a heartbeat last named this query under its current attempt.
-    pub renewed: Option<Timestamp>,
+    /// For how long it has heard nothing of the current attempt, though it could have: by its own
+    /// clock, since it read the assignment, a sign of work, or a heartbeat that names the query.
+    /// `None` while it may be deaf: then the clocks of acceptance and lease stand still, because a
+    /// deaf coordinator must not kill healthy work.
+    pub silent: Option<SignedDuration>,
 }
 
 /// What to do about a query.
@@ -93,9 +92,10 @@ pub fn decide(fold: &Fold, now: &Now, policy: &Policy) -> Next {
         return close(Reason::Expired, "deadline_passed", format!("No answer came before its deadline, {deadline}.{}", tried(fold)));
     }
     if let Some(current) = fold.current() {
-        match patience_ends(current, now, policy) {
-            Some(until) if now.time >= until => {}
-            Some(until) => return Next::Wait { until: until.min(deadline), why: None },
+        let left = now.silent.map(|silent| patience(current, policy).saturating_sub(silent));
+        match left {
+            Some(left) if left <= SignedDuration::ZERO => {}
+            Some(left) => return Next::Wait { until: later(now.time, left).min(deadline), why: None },
             None => return Next::Wait { until: deadline, why: None },
         }
     }
@@ -140,15 +140,12 @@ fn refuse(fold: &Fold) -> Option<Next> {
     None
 }
 
-/// When the current attempt is lost, unless something is heard of it. `None` while the clocks stand still.
-fn patience_ends(attempt: &Attempt, now: &Now, policy: &Policy) -> Option<Timestamp> {
-    let since = now.listening_since?;
-    let Some(accepted) = attempt.accepted_at else {
-        return Some(later(attempt.assigned_at.max(since), policy.accept));
-    };
-    let heard = now.renewed.unwrap_or(accepted).max(accepted).max(since);
-    let lease = attempt.lease_ms.map_or(policy.lease, |ms| SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX)));
-    Some(later(heard, lease))
+/// For how long nothing need be heard of an attempt before it is lost.
+fn patience(attempt: &Attempt, policy: &Policy) -> SignedDuration {
+    if !attempt.is_spent() {
+        return policy.accept;
+    }
+    attempt.lease_ms.map_or(policy.lease, |ms| SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX)))
 }
 
 /// When the pause after the last attempt ends. The first attempt has none, nor has the first
@@ -161,8 +158,8 @@ fn pause_ends(fold: &Fold, now: &Now, policy: &Policy) -> Timestamp {
         _ if unaccepted > 1 => (last.assigned_at, unaccepted),
         _ => return now.time,
     };
-    let doubled = 1_i32.checked_shl(u32::try_from(times.saturating_sub(1)).unwrap_or(u32::MAX)).unwrap_or(i32::MAX);
-    let pause = policy.backoff.checked_mul(doubled.max(1)).unwrap_or(policy.max_backoff).min(policy.max_backoff);
+    let doubled = 2_i32.saturating_pow(u32::try_from(times.saturating_sub(1)).unwrap_or(u32::MAX));
+    let pause = policy.backoff.checked_mul(doubled).unwrap_or(policy.max_backoff).min(policy.max_backoff);
     later(from, pause)
 }
 

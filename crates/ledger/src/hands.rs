@@ -67,13 +67,14 @@ impl Hands {
         gone
     }
 
-    /// The ledger says that an instance has a query in hand.
-    pub fn hold(&mut self, key: Key, agent: Name, instance: InstanceId) {
-        self.release(&key);
+    /// The ledger says that an instance has a query in hand. Returns who had it before.
+    pub fn hold(&mut self, key: Key, agent: Name, instance: InstanceId) -> Option<(Name, InstanceId)> {
+        let before = self.release(&key);
         if let Some(hand) = self.agents.get_mut(&agent).and_then(|hands| hands.get_mut(&instance)) {
             hand.holds.insert(key.clone());
         }
         self.held.insert(key, (agent, instance));
+        before
     }
 
     /// The ledger says that nobody has it in hand any more. Returns who had it.
@@ -98,6 +99,11 @@ impl Hands {
     #[must_use]
     pub fn is_live(&self, agent: &Name) -> bool {
         self.agents.get(agent).is_some_and(|hands| hands.values().any(|hand| hand.capacity > 0))
+    }
+
+    /// The queries that somebody has in hand, in no order.
+    pub fn held(&self) -> impl Iterator<Item = &Key> {
+        self.held.keys()
     }
 
     /// Whether nobody has anything in hand.

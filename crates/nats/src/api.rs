@@ -116,4 +116,3 @@ impl Call {
 fn bytes<T: Serialize>(value: &T) -> Bytes {
     serde_json::to_vec(value).unwrap_or_default().into()
 }
-

@@ -109,7 +109,8 @@ fn within(size: usize, limit: usize) -> Result<(), Error> {
 }
 
 fn refusal(error: &async_nats::jetstream::context::PublishError) -> Result<Stored, Error> {
-    let code = std::error::Error::source(error).and_then(|source| source.downcast_ref::<jetstream::Error>()).map(jetstream::Error::error_code);
+    let code =
+        std::error::Error::source(error).and_then(|source| source.downcast_ref::<jetstream::Error>()).map(jetstream::Error::error_code);
     if error.kind() == PublishErrorKind::WrongLastSequence || is_one_of(code, &REFUSED) {
         return Ok(Stored::Refused);
     }

@@ -20,7 +20,8 @@ impl Bucket {
         if let Ok(store) = connection.js.get_key_value(&name).await {
             return Ok(Self(store));
         }
-        let config = Config { bucket: name, description: description.to_owned(), history: HISTORY, max_bytes: MAX_BYTES, ..Default::default() };
+        let config =
+            Config { bucket: name, description: description.to_owned(), history: HISTORY, max_bytes: MAX_BYTES, ..Default::default() };
         let made = connection.js.create_key_value(config).await;
         made.map(Self).map_err(|error| Error::new(Kind::Unavailable, error))
     }

@@ -74,11 +74,7 @@ impl Connection {
         if !info.jetstream {
             return Err(Error::new(Kind::ServerUnfit, format!("{} runs without JetStream", options.url)));
         }
-        let js = jetstream::context::ContextBuilder::new()
-            .timeout(ANSWER)
-            .ack_timeout(ANSWER)
-            .max_ack_inflight(8192)
-            .build(client.clone());
+        let js = jetstream::context::ContextBuilder::new().timeout(ANSWER).ack_timeout(ANSWER).max_ack_inflight(8192).build(client.clone());
         Ok(Self { client, js, names: Arc::new((options.space, options.name)) })
     }
 
@@ -136,7 +132,8 @@ async fn connect_options(options: &Options) -> Result<ConnectOptions, Error> {
             }
         });
     if let Some(creds) = &options.creds {
-        connect = connect.credentials_file(creds).await.map_err(|error| Error::new(Kind::Usage, format!("{}: {error}", creds.display())))?;
+        connect =
+            connect.credentials_file(creds).await.map_err(|error| Error::new(Kind::Usage, format!("{}: {error}", creds.display())))?;
     }
     if let Some(ca) = &options.tls_ca {
         connect = connect.add_root_certificates(ca.clone()).require_tls(true);

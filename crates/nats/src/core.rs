@@ -144,6 +144,15 @@ impl Connection {
         Ok(Delivery { subject: message.subject.to_string(), reply: None, payload: message.payload })
     }
 
+    /// Sends a core message that wants its answer at `reply`.
+    ///
+    /// # Errors
+    /// As [`Connection::hand`].
+    pub async fn publish_with_reply(&self, subject: String, reply: String, payload: Vec<u8>) -> Result<(), Error> {
+        self.fits(payload.len())?;
+        self.client.publish_with_reply(subject, reply, payload.into()).await.map_err(|error| Error::new(Kind::Unavailable, error))
+    }
+
     async fn tell<T: Serialize + Sync>(&self, subject: String, body: &T) -> Result<(), Error> {
         let payload = serde_json::to_vec(body).map_err(|error| Error::new(Kind::Garbled, error))?;
         self.fits(payload.len())?;

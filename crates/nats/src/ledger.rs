@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{ErrorCode, context::CreateStreamErrorKind as Create, stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType}};
+use async_nats::jetstream::{
+    ErrorCode,
+    context::CreateStreamErrorKind as Create,
+    stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType},
+};
 use protocol::MAX_TIMEOUT_MS;
 
 use crate::{Connection, Error, Kind};
@@ -46,9 +50,7 @@ impl Ledger {
         let made = connection.js.get_or_create_stream(wanted.clone()).await;
         let stream = made.map_err(|error| match error.kind() {
             Create::TimedOut => Error::new(Kind::Unavailable, error),
-            Create::JetStream(cause) if cause.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED => {
-                Error::new(Kind::StorageFull, cause)
-            }
+            Create::JetStream(cause) if cause.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED => Error::new(Kind::StorageFull, cause),
             _ => Error::new(Kind::LedgerSettings, error),
         })?;
         let wrong = differences(&stream.cached_info().config, &wanted);
@@ -121,7 +123,10 @@ fn differences(is: &Config, wanted: &Config) -> Vec<String> {
     check(is.max_messages_per_subject <= 0, "max_msgs_per_subject is set: history would have holes".to_owned());
     let longest = Duration::from_millis(MAX_TIMEOUT_MS);
     check(is.max_age.is_zero() || is.max_age > longest, "max_age is shorter than the longest deadline (7 days)".to_owned());
-    check(is.subject_transform.is_none() && is.sources.is_none() && is.mirror.is_none(), "it has sources, a mirror or a transform".to_owned());
+    check(
+        is.subject_transform.is_none() && is.sources.is_none() && is.mirror.is_none(),
+        "it has sources, a mirror or a transform".to_owned(),
+    );
     check(!is.sealed && !is.no_ack, "it is sealed or does not acknowledge".to_owned());
     wrong
 }
@@ -137,7 +142,13 @@ mod tests {
 
     #[test]
     fn a_stream_that_would_lose_messages_is_refused() {
-        let wanted = Config { discard: DiscardPolicy::New, storage: StorageType::File, allow_direct: true, max_message_size: 1, ..Default::default() };
+        let wanted = Config {
+            discard: DiscardPolicy::New,
+            storage: StorageType::File,
+            allow_direct: true,
+            max_message_size: 1,
+            ..Default::default()
+        };
         assert!(differences(&wanted, &wanted).is_empty());
         let old = Config { discard: DiscardPolicy::Old, max_age: Duration::from_secs(3600), ..wanted.clone() };
         let wrong = differences(&old, &wanted);

@@ -22,8 +22,26 @@ macro_rules! schemas {
 }
 
 schemas!(
-    "accept", "answer", "assign", "cancel", "card", "close", "decision", "end", "fact", "heartbeat", "notice",
-    "order", "presence", "problem", "progress", "query", "question", "record", "reply", "summary",
+    "accept",
+    "answer",
+    "assign",
+    "cancel",
+    "card",
+    "close",
+    "decision",
+    "end",
+    "fact",
+    "heartbeat",
+    "notice",
+    "order",
+    "presence",
+    "problem",
+    "progress",
+    "query",
+    "question",
+    "record",
+    "reply",
+    "summary",
 );
 
 /// How many levels a message body may nest. What embeds bodies, as a record does, may nest deeper;

@@ -166,8 +166,18 @@ mod tests {
         let (id, instance) = (QueryId::mint(), InstanceId::mint());
         let all = |s: &Space| {
             [
-                s.ledger(), s.kind(Kind::Query), s.record(id), s.guard(id, &me), s.queries(id), s.inbox(&me),
-                s.hand(&me, &instance), s.end(&me, id), s.api("ask", "me"), s.heartbeat(&me, &instance), s.facts(), s.agents(),
+                s.ledger(),
+                s.kind(Kind::Query),
+                s.record(id),
+                s.guard(id, &me),
+                s.queries(id),
+                s.inbox(&me),
+                s.hand(&me, &instance),
+                s.end(&me, id),
+                s.api("ask", "me"),
+                s.heartbeat(&me, &instance),
+                s.facts(),
+                s.agents(),
             ]
         };
         assert!(all(&a).iter().zip(all(&b)).all(|(a, b)| *a != b));

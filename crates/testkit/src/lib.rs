@@ -8,5 +8,5 @@ mod process;
 mod server;
 
 pub use eventually::{eventually, eventually_async};
-pub use process::{Output, Process, agentbus};
+pub use process::{Output, Process, agentbus, kill};
 pub use server::NatsServer;

@@ -58,8 +58,12 @@ impl Process {
     /// When it cannot be started.
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let stdout = collect(child.stdout.take());
         let stderr = collect(child.stderr.take());
         Self { child, stdout, stderr }
@@ -119,7 +123,8 @@ impl Process {
     /// When it does not end within 60 s.
     #[must_use]
     pub fn finish(mut self) -> Output {
-        let status = eventually("the end of the process", || self.child.try_wait().ok().flatten().ok_or_else(|| (self.stdout(), self.stderr())));
+        let status =
+            eventually("the end of the process", || self.child.try_wait().ok().flatten().ok_or_else(|| (self.stdout(), self.stderr())));
         self.output(status)
     }
 
@@ -138,6 +143,15 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Kills a process (SIGKILL).
+///
+/// # Panics
+/// When there is no such process.
+pub fn kill(pid: u32) {
+    let status = Command::new("kill").arg("-KILL").arg(pid.to_string()).status().expect("kill runs");
+    assert!(status.success(), "kill -KILL {pid}");
 }
 
 fn collect(pipe: Option<impl Read + Send + 'static>) -> Arc<Mutex<String>> {

@@ -84,7 +84,15 @@ fn answer(task: &Task, result: Result<Done, Fault>) -> Answer {
 /// The same attempt with a failure for good in place of an answer that cannot be sent.
 fn refused(answer: Answer, code: &str, message: &str) -> Answer {
     let failure = Fault::fail(code, message).failure;
-    Answer { outcome: Outcome::Failed, delivery: message.to_owned(), result: None, facts: Vec::new(), unknown: Vec::new(), failure: Some(failure), ..answer }
+    Answer {
+        outcome: Outcome::Failed,
+        delivery: message.to_owned(),
+        result: None,
+        facts: Vec::new(),
+        unknown: Vec::new(),
+        failure: Some(failure),
+        ..answer
+    }
 }
 
 /// Sends the answer until the ledger has it. The fold takes the first and passes over the rest.
@@ -95,7 +103,10 @@ async fn deliver(task: &Task, mut answer: Answer) {
         let message = Message::Answer(Box::new(answer.clone()));
         match task.connection().append(&subject, &message, None).await {
             Ok(_) => return,
-            Err(error) if error.kind() == NatsKind::PayloadTooLarge && answer.failure.as_ref().is_none_or(|failure| failure.code != "payload_too_large") => {
+            Err(error)
+                if error.kind() == NatsKind::PayloadTooLarge
+                    && answer.failure.as_ref().is_none_or(|failure| failure.code != "payload_too_large") =>
+            {
                 answer = refused(answer, "payload_too_large", &format!("the answer is too large: {error}"));
             }
             Err(error) => {

@@ -2,10 +2,7 @@
 
 use ledger::Key;
 use nats::{Call, Expect, Stored};
-use protocol::{
-    Kind, Message, Name, Problem, QueryId, Subject, To,
-    message::Cancel,
-};
+use protocol::{Kind, Message, Name, Problem, QueryId, Subject, To, message::Cancel};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

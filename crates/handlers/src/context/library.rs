@@ -35,7 +35,13 @@ impl Library {
     ///
     /// # Errors
     /// `no_ledger`, `unavailable`.
-    pub async fn open(bus: &Bus, workdir: PathBuf, observer: Name, tasks: &TaskTracker, stop: CancellationToken) -> Result<Arc<Self>, Error> {
+    pub async fn open(
+        bus: &Bus,
+        workdir: PathBuf,
+        observer: Name,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Result<Arc<Self>, Error> {
         let facts = bus.facts().await?;
         let harvest = Harvest::start(bus, facts.clone(), tasks, stop).await?;
         Ok(Arc::new(Self { facts, harvest, workdir, observer, inspected: Mutex::new(None) }))
@@ -73,8 +79,14 @@ impl Library {
     /// Records what has changed. A fact that is as it was keeps the time when it was first
     /// observed so: the same repository gives the same answer.
     async fn record(&self, found: Vec<Fact>) -> Result<(), Error> {
-        let before: BTreeMap<FactKey, Fact> =
-            self.facts.all().await?.into_iter().filter(|fact| fact.observed_by == self.observer).map(|fact| (fact.key.clone(), fact)).collect();
+        let before: BTreeMap<FactKey, Fact> = self
+            .facts
+            .all()
+            .await?
+            .into_iter()
+            .filter(|fact| fact.observed_by == self.observer)
+            .map(|fact| (fact.key.clone(), fact))
+            .collect();
         for fact in &found {
             if !before.get(&fact.key).is_some_and(|known| is_same(known, fact)) {
                 self.facts.put(fact).await?;

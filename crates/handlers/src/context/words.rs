@@ -11,79 +11,16 @@ use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 /// asks for the thing, since facts are current.
 const STOP_WORDS: &[&str] = &[
     // Articles, pronouns, conjunctions, prepositions.
-    "a",
-    "an",
-    "the",
-    "this",
-    "that",
-    "these",
-    "those",
-    "our",
-    "my",
-    "your",
-    "its",
-    "their",
-    "we",
-    "you",
-    "i",
-    "there",
-    "and",
-    "or",
-    "of",
-    "for",
-    "in",
-    "on",
-    "at",
-    "to",
-    "with",
-    "by",
-    "from",
-    "about",
-    "as",
-    "per",
+    "a an the this that these those our my your its their we you i there",
+    "and or of for in on at to with by from about as per",
     // What an apostrophe leaves behind: "team's", "don't".
-    "s",
-    "t",
+    "s t",
     // Verbs that say no more than that something is there.
-    "is",
-    "are",
-    "was",
-    "were",
-    "be",
-    "do",
-    "does",
-    "did",
-    "use",
-    "used",
-    "has",
-    "have",
-    "had",
-    "can",
-    "could",
-    "should",
-    "would",
-    "will",
+    "is are was were be do does did use used has have had can could should would will",
     // Question words and requests.
-    "what",
-    "which",
-    "who",
-    "whom",
-    "whose",
-    "when",
-    "where",
-    "why",
-    "how",
-    "many",
-    "much",
-    "please",
-    "tell",
-    "give",
-    "show",
-    "me",
+    "what which who whom whose when where why how many much please tell give show me",
     // The time that every fact is about anyway.
-    "current",
-    "currently",
-    "existing",
+    "current currently existing",
 ];
 
 /// All words of a text, folded. What facts are matched by.
@@ -94,7 +31,7 @@ pub(super) fn words(text: &str) -> BTreeSet<String> {
 /// The words of a text that say what it is about. Where all are stop words, all are kept: a topic
 /// without words would match every fact.
 pub(super) fn telling_words(text: &str) -> BTreeSet<String> {
-    let telling = |token: &String| !STOP_WORDS.contains(&token.as_str());
+    let telling = |token: &String| !STOP_WORDS.iter().any(|words| words.split(' ').any(|word| word == token));
     let kept: BTreeSet<_> = tokens(text).into_iter().filter(telling).map(fold).collect();
     if kept.is_empty() { words(text) } else { kept }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{
     report::{Report, declared_in},
-    walk::{File, Tree},
+    tree::{File, Tree},
 };
 
 /// What such files bear on.

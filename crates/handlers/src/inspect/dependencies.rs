@@ -10,11 +10,11 @@ use super::yaml;
 /// Whose package names a manifest uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ecosystem {
-    /// crates.io.
+    /// Rust crates.
     Cargo,
-    /// npm.
+    /// JavaScript packages.
     Npm,
-    /// PyPI and conda.
+    /// Python packages, of pip and conda.
     Python,
     /// Go modules.
     Go,

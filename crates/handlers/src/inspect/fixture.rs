@@ -7,7 +7,7 @@ use std::{fs, path::Path, process::Command};
 use jiff::Timestamp;
 use protocol::{Fact, Name};
 
-use super::{Inspection, report::Report, walk::Tree};
+use super::{Inspection, report::Report, tree::Tree};
 
 /// A folder that goes away with the test.
 pub(super) struct Folder(tempfile::TempDir);
@@ -75,7 +75,7 @@ impl Folder {
     /// What one inspector of files finds here.
     pub(super) fn inspect(&self, inspector: fn(&Tree, &mut Report)) -> Inspection {
         let mut report = Report::new(now(), observer());
-        let tree = Tree::walk(self.path(), &mut report);
+        let tree = Tree::new(self.path(), &mut report);
         inspector(&tree, &mut report);
         report.finish()
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     report::{Report, declared_in},
-    walk::{File, Tree},
+    tree::{File, Tree},
     yaml,
 };
 

@@ -14,7 +14,7 @@ use tokei::{Config, LanguageType};
 
 use super::{
     report::Report,
-    walk::{File, Tree},
+    tree::{File, Tree},
 };
 
 /// What languages bear on.

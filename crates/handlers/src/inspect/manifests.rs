@@ -12,7 +12,7 @@ use super::{
     dependencies::{Ecosystem, dependencies},
     ml::library,
     report::{Report, declared_in},
-    walk::{File, Tree},
+    tree::{File, Tree},
 };
 
 /// What manifests bear on.

@@ -9,7 +9,7 @@
 //! So a fact is the value of its own key (`kubernetes.kinds`), and evidence for the topics that
 //! it bears on (the infrastructure).
 //!
-//! Reading order: `walk` (the files), `report` (the facts), then one file for each inspector.
+//! Reading order: `walk` and `tree` (the files), `report` (the facts), then one file for each inspector.
 
 mod ci;
 mod command;
@@ -23,6 +23,7 @@ mod ml;
 mod report;
 mod terraform;
 mod test_files;
+mod tree;
 mod walk;
 mod yaml;
 
@@ -35,7 +36,7 @@ use jiff::Timestamp;
 use protocol::{Fact, Name};
 
 use report::Report;
-use walk::Tree;
+use tree::Tree;
 
 /// What the inspectors found in one run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,7 +59,7 @@ pub struct Inspection {
 pub fn inspect(workdir: &Path, now: Timestamp, observer: &Name) -> Inspection {
     let mut report = Report::new(now, observer.clone());
     git::inspect(workdir, &mut report);
-    let tree = Tree::walk(workdir, &mut report);
+    let tree = Tree::new(workdir, &mut report);
     for inspector in [
         ci::inspect,
         containers::inspect,

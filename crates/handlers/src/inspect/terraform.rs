@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     report::{Report, declared_in},
-    walk::Tree,
+    tree::Tree,
 };
 
 /// What such files bear on.

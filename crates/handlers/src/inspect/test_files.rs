@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     report::{Report, named},
-    walk::{File, Tree},
+    tree::{File, Tree},
 };
 
 /// What tests bear on.

@@ -1,12 +1,13 @@
 //! From a query that is ready to an assignment: whom it is for, and when a hand is free.
 
+use jiff::Timestamp;
 use protocol::{
     Kind, Message, Name, To,
     message::{Assign, Close, Reason},
 };
 
 use super::{Action, Desk, Router};
-use crate::{Key, Next, Now, Ticket, decide};
+use crate::{Key, Next, Ticket};
 
 impl Desk {
     /// Puts a query that is ready in line for the agent that should answer it.
@@ -36,16 +37,21 @@ impl Desk {
     }
 
     /// Gives out what waits, as far as hands are free.
-    pub(super) fn pump(&mut self, actions: &mut Vec<Action>) {
+    pub(super) fn pump(&mut self, now: Timestamp, router: &impl Router, actions: &mut Vec<Action>) {
         while let Some(agent) = self.stirred.pop_first() {
             while let Some((key, instance)) = self.queue.first(&agent).cloned().zip(self.hands.free(&agent).cloned()) {
                 self.queue.remove(&key);
-                let (Some(decision), Some(fold)) = (self.routed.remove(&key), self.book.get(&key)) else { continue };
+                let Some(decision) = self.routed.remove(&key) else { continue };
+                // It may have waited long: an attempt that was silent may have been heard again.
+                let Some(Next::Dispatch { attempt, until }) = self.next(&key, now) else {
+                    self.react(&key, now, router, actions);
+                    continue;
+                };
                 let assign = Assign {
                     agent: agent.clone(),
                     instance: instance.clone(),
-                    attempt: fold.last_number().saturating_add(1),
-                    deadline: fold.posted().deadline,
+                    attempt,
+                    deadline: until,
                     coordinator: self.me.clone(),
                     decision,
                     extra: protocol::Extra::new(),
@@ -65,13 +71,11 @@ impl Desk {
 
     /// Why a query waits, in words; `None` if it does not.
     #[must_use]
-    pub fn waiting_for(&self, key: &Key, now: jiff::Timestamp) -> Option<String> {
-        let fold = self.book.get(key)?;
+    pub fn waiting_for(&self, key: &Key, now: Timestamp) -> Option<String> {
         if let Some(agent) = self.queue.agent_of(key) {
             return Some(self.queued(agent));
         }
-        let clock = Now { time: now, listening_since: self.listening_since, renewed: self.renewed.get(key).copied() };
-        match decide(fold, &clock, &self.policy) {
+        match self.next(key, now)? {
             Next::Wait { why, .. } => why.map(str::to_owned),
             _ => None,
         }

@@ -3,21 +3,29 @@
 //!
 //! It never assumes that an action succeeded: what counts is what it reads in the ledger. So a
 //! crash between any two actions loses nothing; whoever reads the same ledger decides the same.
+//!
+//! `now` is always the caller's own clock, which must never be set back (a time taken at the start,
+//! and what a monotonic clock has counted since); how far it is off the server's, the desk finds out.
 
 mod action;
+mod clock;
 mod dispatch;
+mod hear;
 mod peers;
 mod react;
 mod timers;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use protocol::{Decision, End, Heartbeat, InstanceId, Message, Name, Order, QueryId, Stop, Verdict, Work};
+use protocol::{
+    Decision, End, InstanceId, Message, Name, Order, QueryId, Stop, Verdict, Work,
+    message::{Close, Reason},
+};
 
 pub use action::{Action, Appended};
 
-use self::{peers::Peers, timers::Timers};
+use self::{clock::Clock, peers::Peers, timers::Timers};
 use crate::{Applied, Book, Entry, Fold, Hands, Key, Policy, Queue};
 
 /// Who should answer a query: the routing decision, given who is live.
@@ -41,16 +49,18 @@ pub struct Desk {
     hands: Hands,
     queue: Queue,
     /// Decisions of queries that wait for a hand.
-    routed: HashMap<Key, Decision>,
+    routed: BTreeMap<Key, Decision>,
     /// Queries with an append under way: nothing else is done about them meanwhile.
     in_flight: HashMap<Key, Flight>,
-    /// When a heartbeat last named a query under its current attempt.
-    renewed: HashMap<Key, Timestamp>,
+    /// When a query's current attempt was last heard of: in the ledger, or named by a heartbeat.
+    heard: HashMap<Key, Timestamp>,
     /// Since when a query of another coordinator has been waiting for that one to act.
     lying: HashMap<Key, Timestamp>,
     /// Agents that may have both a query waiting and a free hand.
     stirred: BTreeSet<Name>,
+    /// When to look at which query again, by the server's clock.
     timers: Timers,
+    clock: Clock,
     peers: Peers,
     listening_since: Option<Timestamp>,
     live: bool,
@@ -75,12 +85,13 @@ impl Desk {
             book: Book::default(),
             hands: Hands::default(),
             queue: Queue::default(),
-            routed: HashMap::new(),
+            routed: BTreeMap::new(),
             in_flight: HashMap::new(),
-            renewed: HashMap::new(),
+            heard: HashMap::new(),
             lying: HashMap::new(),
             stirred: BTreeSet::new(),
             timers: Timers::default(),
+            clock: Clock::default(),
             peers: Peers::default(),
             listening_since: None,
             live: false,
@@ -90,12 +101,20 @@ impl Desk {
     /// The next entry of the ledger was read.
     pub fn read(&mut self, entry: &Entry, now: Timestamp, router: &impl Router) -> Vec<Action> {
         let Applied { key, verdict } = self.book.apply(entry);
+        self.clock.read(entry.time, now);
         let mut actions = Vec::new();
         let Some(key) = key else { return actions };
         if matches!(self.in_flight.get(&key), Some(Flight::Stored(seq)) if *seq <= entry.seq) {
             self.in_flight.remove(&key);
         }
-        self.lying.remove(&key);
+        if verdict == Verdict::Counted {
+            self.lying.remove(&key);
+            self.heard_in(&key, entry, now);
+        }
+        if verdict == Verdict::Premature && self.is_mine_expired(entry) {
+            self.clock.set(entry.time, now);
+            self.timers.hurry(entry.time);
+        }
         if !self.live {
             return actions;
         }
@@ -103,8 +122,13 @@ impl Desk {
             self.follow(&key, entry, &mut actions);
         }
         self.react(&key, now, router, &mut actions);
-        self.pump(&mut actions);
+        self.pump(now, router, &mut actions);
         actions
+    }
+
+    /// Whether an entry is a close of ours that took a deadline for passed.
+    fn is_mine_expired(&self, entry: &Entry) -> bool {
+        matches!(&entry.body, Ok(Message::Close(Close { reason: Reason::Expired, coordinator, .. })) if *coordinator == self.me)
     }
 
     /// What follows at once from an entry that counts: an assignment of ours is handed over, now
@@ -125,7 +149,6 @@ impl Desk {
                 let stop = Stop { id: key.id, requester: key.requester.clone(), attempt: lost.number };
                 actions.push(Action::Hand { agent: lost.agent.clone(), instance: lost.instance.clone(), order: Order::Stop(stop) });
             }
-            self.renewed.remove(key);
             if assign.coordinator == self.me {
                 let work = Work { id: key.id, requester: key.requester.clone(), assign: assign.clone(), query: (**query).clone() };
                 let order = Order::Work(Box::new(work));
@@ -137,46 +160,10 @@ impl Desk {
     /// Everything that was in the ledger has been read: from now on the desk acts.
     pub fn caught_up(&mut self, now: Timestamp, router: &impl Router) -> Vec<Action> {
         self.live = true;
-        let open: Vec<Key> = self.book.folds().filter(|fold| fold.ended().is_none()).map(|fold| fold.key().clone()).collect();
+        let mut open: Vec<Key> = self.book.folds().filter(|fold| fold.ended().is_none()).map(|fold| fold.key().clone()).collect();
+        // The same ledger leads to the same actions, in the same order.
+        open.sort_unstable();
         self.react_all(open, now, router)
-    }
-
-    /// Since when the coordinator hears everything, or `None` while it may be deaf.
-    pub const fn listening(&mut self, since: Option<Timestamp>) {
-        self.listening_since = since;
-    }
-
-    /// A heartbeat was heard.
-    pub fn heartbeat(&mut self, beat: &Heartbeat, now: Timestamp, router: &impl Router) -> Vec<Action> {
-        let until = silence_ends(beat, now);
-        if beat.agent.is_coordinator() {
-            self.peers.heard(&beat.instance_id, until);
-            return Vec::new();
-        }
-        let mut actions = Vec::new();
-        for lease in &beat.leases {
-            let key = Key { id: lease.id, requester: lease.requester.clone() };
-            let current = self.book.get(&key).and_then(Fold::current);
-            let holds = current.is_some_and(|a| a.number == lease.attempt && a.agent == beat.agent && a.instance == beat.instance_id);
-            if holds {
-                self.renewed.insert(key, now);
-            } else if self.live {
-                // It works on something that has ended or moved on: say so until it stops naming it.
-                let stop = Stop { id: lease.id, requester: lease.requester.clone(), attempt: lease.attempt };
-                let (agent, instance) = (beat.agent.clone(), beat.instance_id.clone());
-                actions.push(Action::Hand { agent, instance, order: Order::Stop(stop) });
-            }
-        }
-        let was_live = self.hands.is_live(&beat.agent);
-        let more = self.hands.heard(&beat.agent, &beat.instance_id, beat.capacity as usize, now, until);
-        if more && self.live {
-            self.stirred.insert(beat.agent.clone());
-            if !was_live {
-                self.reroute(now, router, &mut actions);
-            }
-            self.pump(&mut actions);
-        }
-        actions
     }
 
     /// An append was answered, or nobody knows whether it was stored.
@@ -195,7 +182,7 @@ impl Desk {
             // a refusal without cause. Unknown: it may yet appear. Either way, look again.
             Appended::Refused | Appended::Unknown => {
                 self.in_flight.remove(key);
-                self.timers.set(key.clone(), react::later(now, react::LOOK_AGAIN));
+                self.timers.set(key.clone(), react::later(self.clock.server(now), react::LOOK_AGAIN));
                 Vec::new()
             }
         }
@@ -207,9 +194,16 @@ impl Desk {
             return Vec::new();
         }
         self.peers.gone(now);
-        self.hands.gone(now);
-        let due = self.timers.due(now);
-        self.react_all(due, now, router)
+        let gone = self.hands.gone(now);
+        let mut actions = Vec::new();
+        if gone.iter().any(|(agent, _)| !self.hands.is_live(agent)) {
+            self.reroute(now, router, &mut actions);
+        }
+        for key in self.timers.due(self.clock.server(now)) {
+            self.react(&key, now, router, &mut actions);
+        }
+        self.pump(now, router, &mut actions);
+        actions
     }
 
     /// The agents or their definitions have changed: decides anew for what waits.
@@ -217,7 +211,7 @@ impl Desk {
         let mut actions = Vec::new();
         if self.live {
             self.reroute(now, router, &mut actions);
-            self.pump(&mut actions);
+            self.pump(now, router, &mut actions);
         }
         actions
     }
@@ -227,7 +221,7 @@ impl Desk {
         for key in keys {
             self.react(&key, now, router, &mut actions);
         }
-        self.pump(&mut actions);
+        self.pump(now, router, &mut actions);
         actions
     }
 
@@ -240,10 +234,11 @@ impl Desk {
         }
     }
 
-    /// When the next thing is due.
+    /// When to call [`Desk::tick`] at the latest; once a second does as well, and is needed besides,
+    /// to notice who has gone silent.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.timers.next()
+        self.timers.next().map(|at| self.clock.ours(at))
     }
 
     /// A message was stored under the guard of a query that is none of the bus: its subject is
@@ -275,10 +270,4 @@ impl Desk {
     pub fn find(&self, id: QueryId, asker: &protocol::Name) -> Option<&Fold> {
         self.book.find(id, asker)
     }
-}
-
-/// An instance counts as gone after three missed heartbeats.
-fn silence_ends(beat: &Heartbeat, now: Timestamp) -> Timestamp {
-    let interval = beat.interval_s.clamp(0.05, 3600.0) * 3.0;
-    now.checked_add(jiff::SignedDuration::from_secs_f64(interval)).unwrap_or(Timestamp::MAX)
 }

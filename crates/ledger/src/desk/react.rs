@@ -15,13 +15,11 @@ const TAKE_UP: SignedDuration = SignedDuration::from_secs(2);
 impl Desk {
     /// Looks at one query and does what is to be done about it.
     pub(super) fn react(&mut self, key: &Key, now: Timestamp, router: &impl Router, actions: &mut Vec<Action>) {
-        let Some(fold) = self.book.get(key) else { return };
         if self.in_flight.contains_key(key) {
             return;
         }
-        let clock = Now { time: now, listening_since: self.listening_since, renewed: self.renewed.get(key).copied() };
-        let next = decide(fold, &clock, &self.policy);
-        self.settle(key, actions);
+        let Some(next) = self.next(key, now) else { return };
+        self.settle(key, &next, actions);
         match next {
             Next::Nothing => self.forget(key),
             Next::Wait { until, .. } => {
@@ -42,12 +40,21 @@ impl Desk {
         }
     }
 
+    /// What to do about a query now.
+    pub(super) fn next(&self, key: &Key, now: Timestamp) -> Option<Next> {
+        let clock = Now { time: self.clock.server(now), silent: self.silent(key, now) };
+        Some(decide(self.book.get(key)?, &clock, &self.policy))
+    }
+
     /// Keeps what instances hold in step with the fold, and stops an instance whose query ended
     /// without it.
-    fn settle(&mut self, key: &Key, actions: &mut Vec<Action>) {
+    fn settle(&mut self, key: &Key, next: &Next, actions: &mut Vec<Action>) {
         let Some(fold) = self.book.get(key) else { return };
-        if let Some(attempt) = fold.current() {
-            self.hands.hold(key.clone(), attempt.agent.clone(), attempt.instance.clone());
+        // An attempt that is to be replaced is lost, and its hand free: perhaps for the very same query.
+        let lost = matches!(next, Next::Dispatch { .. });
+        if let Some(attempt) = fold.current().filter(|_| !lost) {
+            let held = self.hands.hold(key.clone(), attempt.agent.clone(), attempt.instance.clone());
+            self.stirred.extend(held.filter(|(_, instance)| *instance != attempt.instance).map(|(agent, _)| agent));
             return;
         }
         let Some((agent, instance)) = self.hands.release(key) else { return };
@@ -67,7 +74,7 @@ impl Desk {
         let since = *self.lying.entry(key.clone()).or_insert(now);
         let taken_up = later(since, TAKE_UP);
         if now < taken_up {
-            self.timers.set(key.clone(), taken_up);
+            self.timers.set(key.clone(), self.clock.server(taken_up));
         }
         now >= taken_up
     }
@@ -91,7 +98,7 @@ impl Desk {
     fn forget(&mut self, key: &Key) {
         self.unqueue(key);
         self.timers.clear(key);
-        self.renewed.remove(key);
+        self.heard.remove(key);
         self.lying.remove(key);
     }
 

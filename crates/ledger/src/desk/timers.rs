@@ -25,6 +25,14 @@ impl Timers {
         }
     }
 
+    /// Everything is due at this time at the latest: the clock by which it was set was wrong.
+    pub(super) fn hurry(&mut self, at: Timestamp) {
+        let late: Vec<Key> = self.order.iter().filter(|(set, _)| *set > at).map(|(_, key)| key.clone()).collect();
+        for key in late {
+            self.set(key, at);
+        }
+    }
+
     /// Takes out what is due.
     pub(super) fn due(&mut self, now: Timestamp) -> Vec<Key> {
         let mut due = Vec::new();

@@ -45,7 +45,13 @@ pub(crate) enum Event {
     /// A coordinator's own heartbeat is due.
     Beat(Life),
     /// A coordinator hears a coordinator: who, sent when, and how much was in the ledger then.
-    Peer { to: Life, beat: Rc<Heartbeat>, from: Life, sent: Ms, stored: usize },
+    Peer {
+        to: Life,
+        beat: Rc<Heartbeat>,
+        from: Life,
+        sent: Ms,
+        stored: usize,
+    },
     /// A coordinator hears an instance.
     Heard(Life, Rc<Heartbeat>),
     /// An instance's heartbeat is due.

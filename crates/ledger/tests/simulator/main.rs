@@ -71,5 +71,7 @@ fn survey() {
             slot.0 += 1;
         }
     }
-    for (rule, (n, seed, how)) in found { eprintln!("{rule}: {n}, first {seed}: {how}"); }
+    for (rule, (n, seed, how)) in found {
+        eprintln!("{rule}: {n}, first {seed}: {how}");
+    }
 }

@@ -48,8 +48,7 @@ struct Past<'a> {
 pub(crate) fn truth(log: &[&Stored], key: &Key) -> Option<Truth> {
     let is_query = |entry: &Entry| entry.subject.kind() == Kind::Query;
     let all: Vec<&Entry> = log.iter().filter_map(|stored| stored.entry.as_ref()).collect();
-    let entries: Vec<&Entry> =
-        all.iter().copied().filter(|entry| belongs(entry, key)).skip_while(|entry| !is_query(entry)).collect();
+    let entries: Vec<&Entry> = all.iter().copied().filter(|entry| belongs(entry, key)).skip_while(|entry| !is_query(entry)).collect();
     let query = *entries.first()?;
     let conflict = all.iter().any(|entry| is_query(entry) && entry.seq < query.seq && entry.subject.from() != &key.requester);
 

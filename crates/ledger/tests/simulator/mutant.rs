@@ -69,7 +69,7 @@ pub(crate) fn seen<'a>(world: &World, stored: &'a Stored) -> Option<Cow<'a, Entr
     let verdict = truth.as_ref().and_then(|truth| truth.verdicts.iter().find(|(seq, _)| *seq == stored.seq)).map(|(_, verdict)| *verdict);
     match (mutant, &entry.body) {
         (Mutant::FirstEndingUnseen, Ok(Message::Answer(_) | Message::Close(_))) if truth.as_ref()?.end == Some(stored.seq) => None,
-        (Mutant::OwnerUnseen, Ok(Message::Query(_))) if verdict == Some(Verdict::Counted) && entry.subject.from().as_str() != "eve" => None,
+        (Mutant::OwnerUnseen, Ok(Message::Query(_))) if verdict == Some(Verdict::Counted) && is_shared(world, &key) => None,
         (Mutant::EarlyReplyLost, Ok(Message::Reply(reply))) => {
             let asked = |stored: &Rc<Stored>| {
                 let body = stored.entry.as_ref().and_then(|entry| entry.body.as_ref().ok());
@@ -192,4 +192,9 @@ pub(crate) fn eager_stops(world: &mut World, life: Life, beat: &Heartbeat) -> Re
         }
     }
     Ok(())
+}
+
+/// Whether two requesters have used one id.
+fn is_shared(world: &World, key: &ledger::Key) -> bool {
+    world.truths.keys().any(|other| other.id == key.id && other != key)
 }

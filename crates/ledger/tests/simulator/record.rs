@@ -43,7 +43,8 @@ fn one_ending(judged: &[(&Entry, Verdict)]) -> Checked {
     let endings = judged.iter().filter(counted).count();
     hold("one ending", endings <= 1, || format!("{endings} endings"))?;
     let after = judged.iter().skip_while(|judged| !counted(judged)).skip(1);
-    let changes = after.clone().find(|(entry, verdict)| *verdict != Verdict::Late && entry.body.as_ref().map_or(true, |m| m.kind() != Kind::Query));
+    let changes =
+        after.clone().find(|(entry, verdict)| *verdict != Verdict::Late && entry.body.as_ref().map_or(true, |m| m.kind() != Kind::Query));
     hold("one ending", changes.is_none(), || format!("after the end: {changes:?}"))
 }
 
@@ -98,7 +99,8 @@ fn ending(world: &World, key: &Key, truth: &Truth, judged: &[(&Entry, Verdict)])
             hold("cancel is the requester's", wish.any(|wish| matches!(wish.body, Ok(Message::Cancel(_)))), || "no cancel".to_owned())
         }
         Reason::Dead => {
-            let spent: BTreeSet<u32> = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Counted).filter_map(|(e, _)| taken(e)).collect();
+            let spent: BTreeSet<u32> =
+                judged.iter().filter(|(_, verdict)| *verdict == Verdict::Counted).filter_map(|(e, _)| taken(e)).collect();
             hold("dead when spent", spent.len() >= allowed(world, key), || format!("dead after {spent:?}"))
         }
         Reason::Rejected | Reason::Unroutable => Ok(()),
@@ -123,7 +125,8 @@ pub(crate) fn views(world: &World, id: QueryId) -> Checked {
         let Some(truth) = world.truths.now(key) else { continue };
         let record = ledger::record(id, &key.requester, &entries);
         let seen = record.map(|record| {
-            let verdicts: Vec<_> = record.messages.iter().map(|logged| (logged.seq, logged.verdict)).filter(|(_, v)| *v != Verdict::Orphan).collect();
+            let verdicts: Vec<_> =
+                record.messages.iter().map(|logged| (logged.seq, logged.verdict)).filter(|(_, v)| *v != Verdict::Orphan).collect();
             let has_end = record.answer.is_some() != record.close.is_some();
             let spent = record.attempts.iter().filter(|attempt| attempt.accepted_at.is_some()).count();
             (record.state, record.end_seq, verdicts, has_end, spent)

@@ -209,8 +209,14 @@ impl World {
 
     fn aside(&mut self, key: &Key) {
         let agent = key.requester.clone();
-        let progress =
-            Progress { agent: agent.clone(), status: "busy".to_owned(), progress: None, attempt: None, instance: None, extra: Extra::new() };
+        let progress = Progress {
+            agent: agent.clone(),
+            status: "busy".to_owned(),
+            progress: None,
+            attempt: None,
+            instance: None,
+            extra: Extra::new(),
+        };
         self.say(Kind::Progress, key.id, agent, To::All, Ok(Message::Progress(progress)));
     }
 

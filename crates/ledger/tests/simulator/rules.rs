@@ -40,9 +40,9 @@ pub(crate) fn hold(rule: &'static str, holds: bool, how: impl FnOnce() -> String
 /// The query as it was first stored, with its sequence; None in its place for one that is no query.
 pub(crate) fn query<'a>(world: &'a World, key: &Key) -> Option<(&'a Stored, Option<&'a Query>)> {
     let log = world.truths.log(key.id);
-    let stored = log.iter().find(|stored| {
-        stored.slot == *key && stored.entry.as_ref().is_some_and(|entry| entry.subject.kind() == protocol::Kind::Query)
-    })?;
+    let stored = log
+        .iter()
+        .find(|stored| stored.slot == *key && stored.entry.as_ref().is_some_and(|entry| entry.subject.kind() == protocol::Kind::Query))?;
     match &stored.entry.as_ref()?.body {
         Ok(Message::Query(query)) => Some((stored, Some(query))),
         _ => Some((stored, None)),
@@ -58,7 +58,9 @@ pub(crate) fn allowed(world: &World, key: &Key) -> usize {
 pub(crate) fn is_valid(world: &World, key: &Key) -> bool {
     let Some((stored, Some(query))) = query(world, key) else { return false };
     let to = stored.entry.as_ref().and_then(|entry| entry.subject.to().name());
-    query.gather.is_none() && query.id.is_none_or(|id| id == key.id) && (query.target.is_none() || to.is_none() || query.target.as_ref() == to)
+    query.gather.is_none()
+        && query.id.is_none_or(|id| id == key.id)
+        && (query.target.is_none() || to.is_none() || query.target.as_ref() == to)
 }
 
 pub(crate) fn happening(state: State) -> Happening {
@@ -289,7 +291,8 @@ pub(crate) fn finished(world: &World) -> Checked {
 /// What has not finished, in words.
 pub(crate) fn unfinished(world: &World) -> String {
     let open = world.truths.keys().filter_map(|key| Some((key, world.truths.now(key)?))).filter(|(_, truth)| truth.end.is_none());
-    let open: Vec<String> = open.map(|(key, truth)| format!("{} {:?} {} spent {}", key.id, key.requester, truth.state, truth.spent)).collect();
+    let open: Vec<String> =
+        open.map(|(key, truth)| format!("{} {:?} {} spent {}", key.id, key.requester, truth.state, truth.spent)).collect();
     let jobs: usize = world.instances.iter().map(|instance| instance.jobs.len()).sum();
     let desks: Vec<_> = world.coordinators.iter().map(|c| (c.is_idle(), c.has_read(world.stream.len()))).collect();
     format!("open {open:?}, {jobs} jobs, {} afloat, desks (idle, has read all) {desks:?}", world.afloat)

@@ -68,9 +68,10 @@ impl Stream {
                 let found = self.stored.iter().rev().find(|stored| stored.slot == *slot);
                 found.map_or(0, |stored| stored.seq) == *last
             }
-            Expect::NoQuery(id) => !self.stored.iter().any(|stored| {
-                stored.slot.id == *id && stored.entry.as_ref().is_some_and(|entry| entry.subject.kind() == Kind::Query)
-            }),
+            Expect::NoQuery(id) => !self
+                .stored
+                .iter()
+                .any(|stored| stored.slot.id == *id && stored.entry.as_ref().is_some_and(|entry| entry.subject.kind() == Kind::Query)),
         }
     }
 
@@ -88,9 +89,5 @@ impl Stream {
 
     pub(crate) fn len(&self) -> usize {
         self.stored.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Rc<Stored>> {
-        self.stored.iter()
     }
 }

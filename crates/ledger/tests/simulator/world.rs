@@ -104,7 +104,12 @@ impl World {
         let agents: Vec<Name> = (0..1 + rng.below(3)).map(|n| name(&format!("a{n}"))).collect();
         let gone = (agents.len() > 1 && rng.percent(20)).then(|| agents[0].clone());
         let seconds = |s: i64| SignedDuration::from_secs(s);
-        let short = Policy { accept: SignedDuration::from_millis(500), lease: seconds(2), backoff: SignedDuration::from_millis(100), max_backoff: seconds(2) };
+        let short = Policy {
+            accept: SignedDuration::from_millis(500),
+            lease: seconds(2),
+            backoff: SignedDuration::from_millis(100),
+            max_backoff: seconds(2),
+        };
         let policy = if rng.percent(90) { short } else { Policy::default() };
         let faults = Faults {
             loss: [0, 5, 30][rng.below(3)],

@@ -53,8 +53,7 @@ impl Layout {
         let _ = std::fs::remove_file(&self.pid);
         let _ = std::fs::remove_dir_all(&self.ports);
         std::fs::create_dir_all(&self.ports).map_err(Error::io("make", &self.ports))?;
-        std::fs::write(&self.config, self.render(options, port))
-            .map_err(Error::io("write", &self.config))
+        std::fs::write(&self.config, self.render(options, port)).map_err(Error::io("write", &self.config))
     }
 
     /// The server's configuration; without a port, the server takes one that the operating system gives.
@@ -64,10 +63,7 @@ impl Layout {
             Fsync::Always => "always".into(),
             Fsync::Every(interval) => format!("\"{}ms\"", interval.as_millis().max(1)),
         };
-        let limit = options
-            .max_store
-            .map(|bytes| format!("  max_file_store: {bytes}\n"))
-            .unwrap_or_default();
+        let limit = options.max_store.map(|bytes| format!("  max_file_store: {bytes}\n")).unwrap_or_default();
         format!(
             "# Written at each start of the bus; changes made here are lost.\n\
              server_name: \"agentbus\"\n\
@@ -121,10 +117,7 @@ mod tests {
 
     #[test]
     fn quotes_what_would_end_the_string_or_start_another_setting() {
-        assert_eq!(
-            quote(Path::new(r#"/a b/"c"\#$d"#)),
-            r##""/a b/\"c\"\\#$d""##
-        );
+        assert_eq!(quote(Path::new(r#"/a b/"c"\#$d"#)), r##""/a b/\"c\"\\#$d""##);
         assert_eq!(quote(Path::new("/é\nport: 1")), r#""/\xc3\xa9\x0aport: 1""#);
     }
 
@@ -134,19 +127,13 @@ mod tests {
         let layout = Layout::make(folder.path()).unwrap();
         let mut options = Options::new("nats-server", folder.path());
         let plain = layout.render(&options, Some(4222));
-        assert!(
-            plain.contains("port: 4222\n") && plain.contains("sync_interval: always\n"),
-            "{plain}"
-        );
+        assert!(plain.contains("port: 4222\n") && plain.contains("sync_interval: always\n"), "{plain}");
         assert!(!plain.contains("max_file_store"), "{plain}");
 
         options.fsync = Fsync::Every(Duration::from_millis(250));
         options.max_store = Some(7_000_000);
         let other = layout.render(&options, None);
-        assert!(
-            other.contains("port: -1\n") && other.contains("sync_interval: \"250ms\"\n"),
-            "{other}"
-        );
+        assert!(other.contains("port: -1\n") && other.contains("sync_interval: \"250ms\"\n"), "{other}");
         assert!(other.contains("max_file_store: 7000000\n"), "{other}");
     }
 }

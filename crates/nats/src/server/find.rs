@@ -60,19 +60,8 @@ impl Finder {
 
     /// Looks in these places only. Relative directories in `path` are left out: the current directory may be a
     /// fresh clone, and starting a bus there must not run its code.
-    pub fn new(
-        named: Option<PathBuf>,
-        path: impl IntoIterator<Item = PathBuf>,
-        cache: Option<PathBuf>,
-    ) -> Self {
-        Self {
-            named,
-            path: path
-                .into_iter()
-                .filter(|folder| folder.is_absolute())
-                .collect(),
-            cache,
-        }
+    pub fn new(named: Option<PathBuf>, path: impl IntoIterator<Item = PathBuf>, cache: Option<PathBuf>) -> Self {
+        Self { named, path: path.into_iter().filter(|folder| folder.is_absolute()).collect(), cache }
     }
 
     /// The first usable server, or `None` where one has to be fetched. Unusable ones on PATH or in the cache are
@@ -113,11 +102,7 @@ impl Finder {
     fn candidates(&self) -> Vec<(PathBuf, Origin)> {
         let mut seen = HashSet::new();
         let on_path = programs(&self.path, "nats-server").map(|path| (path, Origin::Path));
-        let cached = self
-            .cache
-            .as_deref()
-            .map(fetch::cached)
-            .filter(|path| is_program(path));
+        let cached = self.cache.as_deref().map(fetch::cached).filter(|path| is_program(path));
         on_path
             .chain(cached.map(|path| (path, Origin::Cache)))
             .filter(|(path, _)| seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())))
@@ -126,48 +111,31 @@ impl Finder {
 }
 
 /// The programs called `name` in these directories.
-pub(super) fn programs<'a>(
-    folders: &'a [PathBuf],
-    name: &'a str,
-) -> impl Iterator<Item = PathBuf> + 'a {
-    folders
-        .iter()
-        .map(move |folder| folder.join(name))
-        .filter(|path| is_program(path))
+pub(super) fn programs<'a>(folders: &'a [PathBuf], name: &'a str) -> impl Iterator<Item = PathBuf> + 'a {
+    folders.iter().map(move |folder| folder.join(name)).filter(|path| is_program(path))
 }
 
 fn is_program(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 async fn examine(path: PathBuf, origin: Origin) -> Result<Found, (PathBuf, Unusable)> {
     // Made absolute, so that a bare name is not looked up on PATH and a later change of directory does no harm.
     let path = std::path::absolute(&path).unwrap_or(path);
     match probe(&path).await {
-        Ok(version) => Ok(Found {
-            path,
-            version,
-            origin,
-        }),
+        Ok(version) => Ok(Found { path, version, origin }),
         Err(reason) => Err((path, reason)),
     }
 }
 
 fn variable(name: &str) -> Option<PathBuf> {
-    env::var_os(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 fn cache() -> Option<PathBuf> {
     let own = variable(ENV_CACHE).and_then(|path| std::path::absolute(path).ok());
     // The XDG specification says to ignore a relative path.
     let shared = variable("XDG_CACHE_HOME").filter(|path| path.is_absolute());
-    let home = || {
-        env::home_dir()
-            .filter(|home| home.is_absolute())
-            .map(|home| home.join(".cache"))
-    };
+    let home = || env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(".cache"));
     own.or_else(|| shared.or_else(home).map(|cache| cache.join("agentbus")))
 }

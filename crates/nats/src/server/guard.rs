@@ -33,13 +33,10 @@ pub const GRACE: Duration = Duration::from_secs(5);
 /// cannot be run.
 pub async fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Error> {
     let mut args = args.into_iter();
-    let program = args
-        .next()
-        .ok_or(Error::GuardMisuse("it was given no command"))?;
+    let program = args.next().ok_or(Error::GuardMisuse("it was given no command"))?;
     let program = Path::new(&program);
     let leash = leash().map_err(|_| Error::GuardMisuse("its standard input is not a pipe"))?;
-    let mut terminate =
-        signal(SignalKind::terminate()).map_err(Error::io("take signals for", program))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::io("take signals for", program))?;
     let mut server = start(program, args).map_err(Error::io("run", program))?;
     let status = tokio::select! {
         status = server.wait() => status,
@@ -57,13 +54,7 @@ fn leash() -> io::Result<Receiver> {
 fn start(program: &Path, args: impl Iterator<Item = OsString>) -> io::Result<Child> {
     let lock: OwnedFd = io::stdout().as_fd().try_clone_to_owned()?;
     let log: OwnedFd = io::stderr().as_fd().try_clone_to_owned()?;
-    Command::new(program)
-        .args(args)
-        .stdin(lock)
-        .stdout(log)
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
+    Command::new(program).args(args).stdin(lock).stdout(log).process_group(0).kill_on_drop(true).spawn()
 }
 
 /// Returns when the other end of the pipe is closed; whatever comes through it before is ignored.
@@ -84,9 +75,6 @@ async fn end(server: &mut Child) -> io::Result<ExitStatus> {
 }
 
 fn code(status: ExitStatus) -> ExitCode {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal))
-        .unwrap_or(1);
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }

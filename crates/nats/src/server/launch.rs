@@ -30,36 +30,18 @@ pub(super) struct Launched {
 impl Launched {
     /// Starts the process.
     pub(super) fn new(options: &Options, layout: &Layout, lock: &File) -> Result<Self, Error> {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(&layout.log)
-            .map_err(Error::io("open", &layout.log))?;
-        let log_start = log
-            .metadata()
-            .map_err(Error::io("read", &layout.log))?
-            .len();
+        let log = File::options().create(true).append(true).open(&layout.log).map_err(Error::io("open", &layout.log))?;
+        let log_start = log.metadata().map_err(Error::io("read", &layout.log))?.len();
         let lock = lock.try_clone().map_err(Error::io("share", &layout.lock))?;
         let (program, mut command) = command(options, layout, lock, log);
-        let mut child = command
-            .process_group(0)
-            .spawn()
-            .map_err(Error::io("run", program))?;
+        let mut child = command.process_group(0).spawn().map_err(Error::io("run", program))?;
         let leash = child.stdin.take();
-        Ok(Self {
-            child,
-            leash,
-            log: layout.log.clone(),
-            log_start,
-        })
+        Ok(Self { child, leash, log: layout.log.clone(), log_start })
     }
 
     /// The end of what was logged in this run.
     pub(super) fn log_tail(&self) -> String {
-        read_tail(&self.log, self.log_start)
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
+        read_tail(&self.log, self.log_start).unwrap_or_default().trim().to_owned()
     }
 
     /// Ends it; it may be gone already.
@@ -76,29 +58,14 @@ impl Launched {
 
 /// The command for a server, with or without a guard. The lock goes to the server's standard input; a guard needs
 /// its own for the leash, takes the lock as its output, and passes it on.
-fn command<'a>(
-    options: &'a Options,
-    layout: &Layout,
-    lock: File,
-    log: File,
-) -> (&'a Path, Command) {
+fn command<'a>(options: &'a Options, layout: &Layout, lock: File, log: File) -> (&'a Path, Command) {
     let Some(guard) = &options.guard else {
         let mut command = Command::new(&options.program);
-        command
-            .arg("-c")
-            .arg(&layout.config)
-            .stdin(lock)
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true);
+        command.arg("-c").arg(&layout.config).stdin(lock).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
         return (&options.program, command);
     };
     let mut command = Command::new(&guard.program);
-    command
-        .args(&guard.args)
-        .arg(&options.program)
-        .arg("-c")
-        .arg(&layout.config);
+    command.args(&guard.args).arg(&options.program).arg("-c").arg(&layout.config);
     command.stdin(Stdio::piped()).stdout(lock).stderr(log);
     (&guard.program, command)
 }
@@ -121,18 +88,8 @@ pub(super) fn choose(options: &Options) -> Result<Option<u16>, Error> {
 
 /// After a failed start: another port to try if this one was lost to another process in the meantime, else the
 /// error. Tries end, since leaving the port to the server is the last one.
-pub(super) fn another(
-    options: &Options,
-    tried: Option<u16>,
-    error: Error,
-) -> Result<Option<u16>, Error> {
-    let ended = matches!(
-        error,
-        Error::NotStarted {
-            reason: StartFailure::Ended(_),
-            ..
-        }
-    );
+pub(super) fn another(options: &Options, tried: Option<u16>, error: Error) -> Result<Option<u16>, Error> {
+    let ended = matches!(error, Error::NotStarted { reason: StartFailure::Ended(_), .. });
     match tried {
         Some(port) if ended && choose(options)? != Some(port) => Ok(None),
         _ => Err(error),

@@ -29,11 +29,7 @@ pub(super) struct Locks {
 
 /// Takes both locks, waiting up to `limit` for a bus that is just ending. A server that is left without a bus is
 /// ended. A bus that starts its server again brings its own lock, `held`.
-pub(super) async fn acquire(
-    layout: &Layout,
-    limit: Duration,
-    held: Option<File>,
-) -> Result<Locks, Error> {
+pub(super) async fn acquire(layout: &Layout, limit: Duration, held: Option<File>) -> Result<Locks, Error> {
     let mut bus = match held {
         Some(held) => held,
         None => open(&layout.bus_lock)?,
@@ -53,11 +49,7 @@ pub(super) async fn acquire(
 async fn evict(lock: &File, layout: &Layout, limit: Duration) -> Result<(), Error> {
     for signal in [Signal::TERM, Signal::KILL] {
         if let Some(pid) = read_pid(&layout.pid) {
-            tracing::warn!(
-                pid,
-                ?signal,
-                "ending a nats-server that was left without its bus"
-            );
+            tracing::warn!(pid, ?signal, "ending a nats-server that was left without its bus");
             send(pid, signal);
         }
         if take(lock, &layout.lock, limit).await? {
@@ -68,21 +60,12 @@ async fn evict(lock: &File, layout: &Layout, limit: Duration) -> Result<(), Erro
 }
 
 fn in_use(layout: &Layout, pid: Option<u32>) -> Error {
-    Error::StoreInUse {
-        data: layout.data.clone(),
-        pid,
-    }
+    Error::StoreInUse { data: layout.data.clone(), pid }
 }
 
 fn open(path: &Path) -> Result<File, Error> {
     let mut options = File::options();
-    options
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(Error::io("open", path))
+    options.create(true).truncate(false).read(true).write(true).open(path).map_err(Error::io("open", path))
 }
 
 /// Whether the lock could be taken within `limit`.

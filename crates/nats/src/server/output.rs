@@ -20,12 +20,7 @@ pub(super) enum Ended {
 
 /// Runs `command` without input until it exits, or kills it when `limit` is over.
 pub(super) async fn run(command: &mut Command, limit: Duration) -> io::Result<Ended> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()?;
     let (mut out, mut err) = (Tail::default(), Tail::default());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let work = async {
@@ -35,10 +30,7 @@ pub(super) async fn run(command: &mut Command, limit: Duration) -> io::Result<En
     let status = tokio::time::timeout(limit, work).await;
     let text = [out.text(), err.text()].concat();
     match status {
-        Ok(status) => Ok(Ended::Exited {
-            status: status?,
-            text,
-        }),
+        Ok(status) => Ok(Ended::Exited { status: status?, text }),
         Err(_) => Ok(Ended::TimedOut { text }),
     }
 }

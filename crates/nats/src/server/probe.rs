@@ -48,15 +48,9 @@ pub(super) async fn probe(program: &Path) -> Result<Version, Unusable> {
 }
 
 pub(super) async fn probe_within(program: &Path, limit: Duration) -> Result<Version, Unusable> {
-    let ended = output::run(Command::new(program).arg("--version"), limit)
-        .await
-        .map_err(|error| {
-            if error.kind() == io::ErrorKind::NotFound && !program.exists() {
-                Unusable::Missing
-            } else {
-                Unusable::CannotRun(error)
-            }
-        })?;
+    let ended = output::run(Command::new(program).arg("--version"), limit).await.map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound && !program.exists() { Unusable::Missing } else { Unusable::CannotRun(error) }
+    })?;
     let text = match ended {
         Ended::TimedOut { .. } => return Err(Unusable::TimedOut(limit)),
         Ended::Exited { status, .. } if !status.success() => return Err(Unusable::Failed(status)),
@@ -66,18 +60,12 @@ pub(super) async fn probe_within(program: &Path, limit: Duration) -> Result<Vers
 }
 
 fn judge(version: Version) -> Result<Version, Unusable> {
-    if version < MIN_VERSION {
-        Err(Unusable::TooOld(version))
-    } else {
-        Ok(version)
-    }
+    if version < MIN_VERSION { Err(Unusable::TooOld(version)) } else { Ok(version) }
 }
 
 /// Reads a line such as `nats-server: v2.15.1`.
 fn parse(text: &str) -> Option<Version> {
-    let rest = text
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("nats-server:"))?;
+    let rest = text.lines().find_map(|line| line.trim().strip_prefix("nats-server:"))?;
     let rest = rest.trim();
     Version::parse(rest.strip_prefix('v').unwrap_or(rest)).ok()
 }
@@ -89,22 +77,9 @@ mod tests {
 
     #[test]
     fn reads_the_servers_own_form_and_nothing_else() {
-        assert_eq!(
-            parse("nats-server: v2.15.1\n"),
-            Some(Version::new(2, 15, 1))
-        );
-        assert_eq!(
-            parse("warning: x\nnats-server: 2.9.10"),
-            Some(Version::new(2, 9, 10))
-        );
-        for garbage in [
-            "",
-            "v2.15.1",
-            "nats-server: ",
-            "nats-server: v2",
-            "nats-server: vé.1.2",
-            "gnatsd: v2.15.1",
-        ] {
+        assert_eq!(parse("nats-server: v2.15.1\n"), Some(Version::new(2, 15, 1)));
+        assert_eq!(parse("warning: x\nnats-server: 2.9.10"), Some(Version::new(2, 9, 10)));
+        for garbage in ["", "v2.15.1", "nats-server: ", "nats-server: v2", "nats-server: vé.1.2", "gnatsd: v2.15.1"] {
             assert_eq!(parse(garbage), None, "{garbage:?}");
         }
     }

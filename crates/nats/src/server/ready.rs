@@ -29,11 +29,7 @@ pub(super) struct Ready {
 }
 
 /// Waits until the server that `child` is, or guards, is ready.
-pub(super) async fn wait(
-    child: &mut Child,
-    layout: &Layout,
-    options: &Options,
-) -> Result<Ready, StartFailure> {
+pub(super) async fn wait(child: &mut Child, layout: &Layout, options: &Options) -> Result<Ready, StartFailure> {
     let watch = async {
         tokio::select! {
             ready = poll(layout, options.host) => ready,
@@ -101,12 +97,9 @@ impl Greeting {
     }
 
     fn judge(&self) -> Result<Version, StartFailure> {
-        let version = Version::parse(&self.version)
-            .map_err(|_| StartFailure::Unfit(format!("its version is {:?}", self.version)))?;
+        let version = Version::parse(&self.version).map_err(|_| StartFailure::Unfit(format!("its version is {:?}", self.version)))?;
         if version < MIN_VERSION {
-            return Err(StartFailure::Unfit(format!(
-                "it is version {version}, and {MIN_VERSION} or later is needed"
-            )));
+            return Err(StartFailure::Unfit(format!("it is version {version}, and {MIN_VERSION} or later is needed")));
         }
         if !self.jetstream {
             return Err(StartFailure::Unfit("it runs without JetStream".into()));
@@ -118,10 +111,7 @@ impl Greeting {
 async fn greeting(address: SocketAddr) -> Option<Greeting> {
     let stream = TcpStream::connect(address).await.ok()?;
     let mut line = String::new();
-    BufReader::new(stream.take(MAX_GREETING))
-        .read_line(&mut line)
-        .await
-        .ok()?;
+    BufReader::new(stream.take(MAX_GREETING)).read_line(&mut line).await.ok()?;
     Greeting::parse(&line)
 }
 
@@ -136,22 +126,10 @@ mod tests {
 
     #[test]
     fn takes_a_jetstream_server_of_a_good_version_only() {
-        assert!(
-            judged("INFO {\"version\":\"2.15.1\",\"jetstream\":true}\r\n")
-                .unwrap()
-                .is_ok()
-        );
-        assert!(
-            judged("INFO {\"version\":\"2.12.2\",\"jetstream\":true}")
-                .unwrap()
-                .is_err()
-        );
+        assert!(judged("INFO {\"version\":\"2.15.1\",\"jetstream\":true}\r\n").unwrap().is_ok());
+        assert!(judged("INFO {\"version\":\"2.12.2\",\"jetstream\":true}").unwrap().is_err());
         assert!(judged("INFO {\"version\":\"2.15.1\"}").unwrap().is_err());
-        assert!(
-            judged("INFO {\"version\":\"new\",\"jetstream\":true}")
-                .unwrap()
-                .is_err()
-        );
+        assert!(judged("INFO {\"version\":\"new\",\"jetstream\":true}").unwrap().is_err());
         assert!(judged("HTTP/1.1 400 Bad Request").is_none());
         assert!(judged("").is_none());
     }

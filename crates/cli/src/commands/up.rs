@@ -1,0 +1,184 @@
+//! `agentbus up`: server, coordinator and agents in one process tree.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::Args;
+use coordinator::Coordinator;
+use nats::{
+    Connection,
+    server::{self, Event, Finder, Fsync, Port, Server},
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::{self, Global},
+    bus,
+    failure::{Exit, Failure},
+    home::Home,
+    printer,
+};
+
+use super::serve::{self, Agents};
+
+/// How long agents may take to finish what they have in hand, once told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Options of `up`.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    agents: Agents,
+    /// Where the bus keeps its data
+    #[arg(long, value_name = "DIR", default_value = ".agentbus")]
+    data: PathBuf,
+    /// Where the embedded server listens. Default: 127.0.0.1:4222, or another port if that is taken
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "nats")]
+    listen: Option<SocketAddr>,
+    /// When acknowledged messages are forced to the disk: always, or this often, as in 2m
+    #[arg(long, value_name = "always|DURATION", default_value = "always", value_parser = fsync)]
+    fsync: FsyncArg,
+}
+
+/// [`Fsync`] as it is typed.
+#[derive(Clone, Copy, Debug)]
+struct FsyncArg(Fsync);
+
+fn fsync(text: &str) -> Result<FsyncArg, String> {
+    if text == "always" {
+        return Ok(FsyncArg(Fsync::Always));
+    }
+    let every = args::duration(text)?;
+    if every < Duration::from_millis(1) {
+        return Err("use 'always', or a duration of at least 1ms".to_owned());
+    }
+    Ok(FsyncArg(Fsync::Every(every)))
+}
+
+impl Up {
+    pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
+        let home = Home::at(self.data.clone());
+        if let Some(running) = home.running() {
+            let message = format!("a bus already runs here: {} (process {})", running.url, running.pid);
+            return Err(Failure::new(Exit::Unreachable, "already_running", message).hint("Use it, stop it with Ctrl-C, or choose another folder: --data DIR"));
+        }
+        // What is wrong with the agents is said before anything is started.
+        let definitions = self.agents.load()?;
+        home.make()?;
+        let embedded = match &global.nats {
+            Some(_) => None,
+            None => Some(Embedded::start(self.server_options(&home).await?).await?),
+        };
+        let url = embedded.as_ref().map_or_else(|| global.nats.clone().unwrap_or_default(), |embedded| embedded.url.clone());
+        let ran = self.serve(global, &url, &home, definitions, embedded).await;
+        home.release();
+        ran
+    }
+
+    async fn server_options(&self, home: &Home) -> Result<server::Options, Failure> {
+        let found = Finder::from_env().find_or_fetch(|event| printer::say(event.to_string())).await?;
+        let mut options = server::Options::new(found.path, home.server());
+        options.fsync = self.fsync.0;
+        options.lock_wait = Duration::from_secs(6);
+        options.ready_within = Duration::from_secs(60);
+        options.guard = Some(server::Guard { program: std::env::current_exe()?, args: vec!["guard".into()] });
+        if let Some(listen) = self.listen {
+            (options.host, options.port) = (listen.ip(), Port::Exactly(listen.port()));
+        }
+        Ok(options)
+    }
+
+    async fn serve(
+        &self,
+        global: &Global,
+        url: &str,
+        home: &Home,
+        definitions: Vec<roster::Definition>,
+        embedded: Option<Embedded>,
+    ) -> Result<ExitCode, Failure> {
+        let connection = Connection::open(bus::options(global, url.to_owned(), agentbus::Name::coordinator())?).await?;
+        let server_version = connection.server_version();
+        let coordinator = Coordinator::start(connection.clone(), serve::coordinator_options(home.path())).await?;
+        let staff = self.agents.staff(global, url, &definitions).await?;
+        home.claim(url, connection.space())?;
+        let how = if embedded.is_some() { "started here" } else { "not started here" };
+        printer::data(format!("agentbus {} is up", env!("CARGO_PKG_VERSION")));
+        printer::data(format!("  server       nats-server {server_version} at {url} ({how})"));
+        printer::data(format!("  data         {}", home.path().display()));
+        printer::data(format!("  coordinator  {}", coordinator.instance()));
+        staff.describe();
+        staff.next_steps();
+
+        let (code, embedded) = wait(embedded).await?;
+        printer::say("draining; Ctrl-C again ends it at once");
+        let drained = async {
+            staff.drain(GRACE).await;
+            coordinator.drain().await;
+            connection.close().await;
+            if let Some(embedded) = embedded {
+                embedded.stop().await;
+            }
+        };
+        tokio::select! {
+            () = drained => {}
+            stop = super::told_to_stop() => stop?,
+        }
+        Ok(code)
+    }
+}
+
+/// Waits until it is told to stop, or until the server cannot be kept running.
+async fn wait(embedded: Option<Embedded>) -> Result<(ExitCode, Option<Embedded>), Failure> {
+    let Some(mut embedded) = embedded else {
+        super::told_to_stop().await?;
+        return Ok((ExitCode::SUCCESS, None));
+    };
+    tokio::select! {
+        stop = super::told_to_stop() => {
+            stop?;
+            Ok((ExitCode::SUCCESS, Some(embedded)))
+        }
+        failure = embedded.failed() => {
+            let _ = failure.report(false);
+            Ok((ExitCode::from(Exit::Unreachable as u8), None))
+        }
+    }
+}
+
+/// The embedded server, kept running.
+struct Embedded {
+    url: String,
+    stop: CancellationToken,
+    supervision: JoinHandle<Result<(), server::Error>>,
+}
+
+impl Embedded {
+    async fn start(options: server::Options) -> Result<Self, Failure> {
+        let server = Server::start(options).await?;
+        let (url, stop) = (server.url(), CancellationToken::new());
+        let supervision = tokio::spawn(server::supervise(server, stop.clone(), |event: Event| printer::say(event.to_string())));
+        Ok(Self { url, stop, supervision })
+    }
+
+    /// Returns when the server cannot be kept running.
+    async fn failed(&mut self) -> Failure {
+        match (&mut self.supervision).await {
+            Ok(Err(error)) => error.into(),
+            Ok(Ok(())) => Failure::new(Exit::Unreachable, "server_stopped", "the nats-server has stopped"),
+            Err(error) => Failure::new(Exit::Unreachable, "server_lost", error.to_string()),
+        }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        if let Ok(Err(error)) = self.supervision.await {
+            printer::say(format!("warning: {error}"));
+        }
+    }
+}
+

@@ -1,0 +1,64 @@
+//! How things look to people: text on stdout, never JSON.
+//!
+//! Everything here makes text out of values and decides nothing. What comes from a message goes
+//! through [`plain`] or [`lines`] first, so that nobody on the bus can write to a terminal.
+//! Colours are always put in; `printer` takes them out where nobody watches.
+//!
+//! Reading order: `plain` and `style`, then one file for each thing that is shown.
+
+mod answer;
+mod card;
+mod decision;
+mod diagnostic;
+mod ending;
+mod entry;
+mod fact;
+mod fields;
+mod gist;
+mod history;
+mod nearest;
+mod plain;
+mod record;
+mod style;
+mod table;
+#[cfg(test)]
+mod testing;
+mod time;
+
+use agentbus::{Decision, Ended, Presence, Record};
+
+pub(crate) use diagnostic::diagnostics;
+pub(crate) use entry::{entry, entry_json};
+pub(crate) use fact::{facts, rows as fact_rows};
+pub(crate) use gist::{gist, progress};
+pub(crate) use nearest::nearest;
+pub(crate) use plain::{cut, plain};
+pub(crate) use table::table;
+pub(crate) use time::moment;
+
+use crate::printer;
+
+/// Prints how a query ended, for its requester: the delivery notification first.
+pub(crate) fn answer(ended: &Ended) {
+    printer::data(answer::text(ended));
+}
+
+/// Prints where a query stands.
+pub(crate) fn record(record: &Record) {
+    printer::data(record::text(record));
+}
+
+/// Prints everything that happened to a query.
+pub(crate) fn history(record: &Record) {
+    printer::data(history::text(record));
+}
+
+/// Prints who answers a query, and why.
+pub(crate) fn decision(decision: &Decision) {
+    printer::data(decision::text(decision));
+}
+
+/// Prints an agent's card, and who of it is live.
+pub(crate) fn card(presence: &Presence) {
+    printer::data(card::text(presence));
+}
