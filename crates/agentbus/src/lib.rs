@@ -1,13 +1,31 @@
 //! The SDK of agentbus: post context queries, follow them to their ending, and serve as an agent.
 //!
-//! ```no_run
-//! use agentbus::{Bus, Options, Query};
+//! ```
+//! use agentbus::{Agent, Bus, Done, Options, Query, State, Task};
+//! use serde_json::json;
 //!
-//! # async fn example() -> Result<(), agentbus::Error> {
-//! let bus = Bus::connect(Options::new("nats://127.0.0.1:4222", "mlops-engineer".parse()?)).await?;
-//! let query = Query::new(bus.name().clone(), "get_mlops_context", "MLOps context needed: team size, ML workloads.");
-//! let ended = bus.ask(query).await?.ended().await?;
-//! println!("{}: {}", ended.state, ended.notification());
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), agentbus::Error> {
+//! # let server = testkit::NatsServer::start().await;
+//! # let url = server.url();
+//! # let connection = nats::Connection::open(Options::new(&url, protocol::Name::coordinator())).await?;
+//! # let _coordinator = coordinator::Coordinator::start(connection, coordinator::Options::default()).await?;
+//! // An agent: it answers every request type that begins with `count_`.
+//! let bus = Bus::connect(Options::new(&url, "counter".parse()?)).await?;
+//! let agent = Agent::new("counter".parse()?).answers("count_*");
+//! let mut serving = bus
+//!     .serve(agent, |task: Task| async move {
+//!         let words = task.text().split_whitespace().count();
+//!         Ok(Done::new(format!("Counted {words} words.")).result(json!({ "words": words })))
+//!     })
+//!     .await?;
+//! serving.known().await;
+//!
+//! // A requester.
+//! let bus = Bus::connect(Options::new(&url, "alice".parse()?)).await?;
+//! let ended = bus.ask(Query::new(bus.name().clone(), "count_words", "one two three")).await?.ended().await?;
+//! assert_eq!(ended.state, State::Completed);
+//! assert_eq!(ended.notification(), "Counted 3 words.");
 //! # Ok(())
 //! # }
 //! ```

@@ -57,6 +57,22 @@ pub struct Watcher {
 impl Bus {
     /// Begins to watch.
     ///
+    /// ```
+    /// # use agentbus::{Bus, Kind, Options, Start, Watch};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), agentbus::Error> {
+    /// # let server = testkit::NatsServer::start().await;
+    /// # let connection = nats::Connection::open(Options::new(server.url(), protocol::Name::coordinator())).await?;
+    /// # let _coordinator = coordinator::Coordinator::start(connection, coordinator::Options::default()).await?;
+    /// # let bus = Bus::connect(Options::new(server.url(), "worker".parse()?)).await?;
+    /// bus.notify("The first thing is done.").await?;
+    /// let mut watcher = bus.watch(Watch { kind: Some(Kind::Notice), start: Start::First, ..Watch::default() }).await?;
+    /// let entry = watcher.next().await;
+    /// assert_eq!(entry.subject.from().as_str(), "worker");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `no_ledger`, `unavailable`.
     pub async fn watch(&self, watch: Watch) -> Result<Watcher, Error> {

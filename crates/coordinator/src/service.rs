@@ -275,6 +275,7 @@ impl Service {
             ts: Timestamp::now(),
             interval_s: HEARTBEAT.as_secs_f64(),
             capacity: 0,
+            load: 0,
             leases: Vec::new(),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             digest: None,

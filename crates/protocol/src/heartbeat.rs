@@ -27,7 +27,10 @@ pub struct Heartbeat {
     /// How many queries the instance works on at once. 0: it takes none, as while it drains.
     #[serde(default)]
     pub capacity: u32,
-    /// The queries that it holds. Naming one renews its lease.
+    /// How many it has in hand.
+    #[serde(default)]
+    pub load: u32,
+    /// The queries that it has in hand. Naming one renews its lease.
     #[serde(default)]
     pub leases: Vec<Lease>,
     /// The version of the program.
@@ -39,14 +42,6 @@ pub struct Heartbeat {
     /// Fields of other versions.
     #[serde(flatten)]
     pub extra: Extra,
-}
-
-impl Heartbeat {
-    /// How many queries the instance holds.
-    #[must_use]
-    pub const fn load(&self) -> usize {
-        self.leases.len()
-    }
 }
 
 /// One query that an instance holds.

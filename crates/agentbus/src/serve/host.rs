@@ -119,6 +119,7 @@ impl Host {
             ts: Timestamp::now(),
             interval_s: self.agent.interval().as_secs_f64(),
             capacity: if leaving { 0 } else { self.agent.capacity },
+            load: u32::try_from(self.held.len()).unwrap_or(u32::MAX),
             leases: self.held.keys().cloned().collect(),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             digest: Some(self.digest.clone()),
