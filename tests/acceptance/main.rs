@@ -7,4 +7,6 @@ mod delivery;
 mod faults;
 mod input;
 mod tidy;
+mod trouble;
+mod up;
 mod watching;

@@ -1,5 +1,7 @@
 //! The log: on stderr, as text or JSON lines. What a command says to its user is not a log.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::args::LogFormat;
@@ -8,7 +10,7 @@ use crate::args::LogFormat;
 pub(crate) fn start(format: LogFormat, service: bool) {
     let level = if service && format == LogFormat::Json { "info" } else { "warn" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false);
     let started = match format {
         LogFormat::Text => log.compact().try_init(),
         LogFormat::Json => log.json().try_init(),

@@ -107,3 +107,6 @@ impl Book {
         self.last
     }
 }
+
+#[cfg(test)]
+mod tests;

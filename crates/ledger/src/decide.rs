@@ -200,3 +200,6 @@ impl Next {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;

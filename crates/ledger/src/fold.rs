@@ -311,3 +311,6 @@ const fn counted_if(new: bool) -> Verdict {
 fn mismatch(message: &Message) -> Invalid {
     Invalid { pointer: String::new(), keyword: "type".to_owned(), reason: format!("a {} is no query", message.kind()) }
 }
+
+#[cfg(test)]
+mod tests;

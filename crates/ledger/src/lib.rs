@@ -16,6 +16,8 @@ mod entry;
 mod fold;
 mod hands;
 mod queue;
+#[cfg(test)]
+mod testing;
 mod view;
 
 pub use attempt::Attempt;

@@ -95,3 +95,6 @@ pub fn summary(fold: &Fold, waiting_for: Option<String>) -> Summary {
         waiting_for,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,10 +47,11 @@ impl Bucket {
     pub(crate) async fn all(&self) -> Result<Vec<(String, Bytes)>, Error> {
         let unavailable = |error: &dyn std::fmt::Display| Error::new(Kind::Unavailable, error);
         let reading = async {
-            let status = self.0.status().await.map_err(|error| unavailable(&error))?;
+            // Asked anew each time: the store's own status is the one from when it was opened.
+            let info = self.0.stream.get_info().await.map_err(|error| unavailable(&error))?;
             let mut all = Vec::new();
             // A watch of an empty bucket says nothing, not even that it is empty.
-            if status.values() == 0 {
+            if info.state.messages == 0 {
                 return Ok(all);
             }
             let mut watch = self.0.watch_with_history(">").await.map_err(|error| unavailable(&error))?;

@@ -125,10 +125,10 @@ async fn connect_options(options: &Options) -> Result<ConnectOptions, Error> {
         .ping_interval(Duration::from_secs(5))
         .reconnect_delay_callback(|attempt| Duration::from_millis((50 << attempt.min(5)) as u64))
         .event_callback(|event| async move {
-            match event {
-                async_nats::Event::Connected => tracing::debug!("connected to NATS"),
+            match &event {
+                async_nats::Event::Connected | async_nats::Event::Draining | async_nats::Event::Closed => tracing::debug!(%event, "NATS connection"),
                 async_nats::Event::SlowConsumer(_) => tracing::warn!("messages were dropped: a subscription is read too slowly"),
-                other => tracing::warn!(event = %other, "NATS connection"),
+                _ => tracing::warn!(%event, "NATS connection"),
             }
         });
     if let Some(creds) = &options.creds {

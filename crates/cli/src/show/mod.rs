@@ -30,7 +30,7 @@ use agentbus::{Decision, Ended, Presence, Record};
 pub(crate) use diagnostic::diagnostics;
 pub(crate) use entry::{entry, entry_json};
 pub(crate) use fact::{facts, rows as fact_rows};
-pub(crate) use gist::{gist, progress};
+pub(crate) use gist::progress;
 pub(crate) use nearest::nearest;
 pub(crate) use plain::{cut, plain};
 pub(crate) use table::table;

@@ -4,7 +4,7 @@
 const OFFERED: usize = 3;
 
 /// From which likeness on a name may be what was meant.
-const ALIKE: f64 = 0.4;
+const ALIKE: f64 = 0.5;
 
 /// The names that are most like a text, best first, with commas between; empty if none is like it.
 pub(crate) fn nearest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> String {
@@ -22,7 +22,7 @@ mod tests {
     #[test]
     fn a_hint_offers_what_is_alike_or_nothing() {
         let names = ["query", "question", "reply", "record"];
-        assert_eq!(nearest("qurey", names), "query, reply");
+        assert_eq!(nearest("qurey", names), "query");
         assert_eq!(nearest("zzz", names), "");
     }
 }

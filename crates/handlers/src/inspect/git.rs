@@ -48,8 +48,9 @@ pub(super) fn inspect(folder: &Path, report: &mut Report) {
 }
 
 fn recent(folder: &Path, report: &mut Report) {
+    // Whole days, so that the same command stands in a fact all day.
     let since = report.now().checked_sub(RECENT).unwrap_or(Timestamp::MIN);
-    let since = format!("--since={}", since.strftime("%Y-%m-%dT%H:%M:%SZ"));
+    let since = format!("--since={}", since.strftime("%Y-%m-%dT00:00:00Z"));
     let args = ["log", "--use-mailmap", &since, "--format=%aE", "HEAD"];
     match git(folder, &args) {
         Ok(text) => report.evidence("repository.contributors.90d", people(text.lines()), counted(&args), PEOPLE),
@@ -166,7 +167,7 @@ mod tests {
         let found = inspected(&history());
         let fact = found.fact("repository.contributors.90d");
         assert_eq!(fact.kind, FactKind::Evidence);
-        assert_eq!(fact.source, "git log --use-mailmap --since=2026-08-23T12:00:00Z --format=%aE HEAD, different addresses without bots");
+        assert_eq!(fact.source, "git log --use-mailmap --since=2026-08-23T00:00:00Z --format=%aE HEAD, different addresses without bots");
         assert_eq!(found.fact("repository.contributors.all").kind, FactKind::Evidence);
     }
 

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use protocol::{Heartbeat, Kind, Lease, Order, Stop};
 
 use super::{Action, Desk, Router};
-use crate::{Entry, Fold, Key};
+use crate::{Attempt, Entry, Key};
 
 impl Desk {
     /// Since when the coordinator hears everything, or `None` while it may be deaf. Call
@@ -52,14 +52,14 @@ impl Desk {
     fn heard_lease(&mut self, beat: &Heartbeat, lease: &Lease, now: Timestamp, actions: &mut Vec<Action>) {
         let key = Key { id: lease.id, requester: lease.requester.clone() };
         let Some(fold) = self.book.get(&key) else { return };
-        let is_it = |a: &&crate::Attempt| a.number == lease.attempt && a.agent == beat.agent && a.instance == beat.instance_id;
+        let is_it = |a: &&Attempt| a.number == lease.attempt && a.agent == beat.agent && a.instance == beat.instance_id;
         if fold.current().filter(is_it).is_some() {
             self.heard.insert(key, now);
             return;
         }
         // Of an attempt that is over: say so until it stops naming it. One that is still to come is
         // healthy: its assignment is on its way here.
-        if self.live && is_over(fold, lease.attempt) {
+        if self.live && lease.attempt <= fold.last_number() {
             let stop = Stop { id: lease.id, requester: lease.requester.clone(), attempt: lease.attempt };
             let (agent, instance) = (beat.agent.clone(), beat.instance_id.clone());
             actions.push(Action::Hand { agent, instance, order: Order::Stop(stop) });
@@ -81,11 +81,6 @@ impl Desk {
         let heard = self.heard.get(key).map_or(since, |heard| since.max(*heard));
         Some(now.duration_since(heard))
     }
-}
-
-/// Whether an attempt that is not the current one is over.
-fn is_over(fold: &Fold, attempt: u32) -> bool {
-    fold.ended().is_some() || attempt <= fold.last_number()
 }
 
 /// An instance counts as gone after three missed heartbeats.

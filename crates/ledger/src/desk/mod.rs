@@ -247,10 +247,12 @@ impl Desk {
         self.book.passed_over(key, seq);
     }
 
-    /// Whether nothing waits, is under way, or is in anybody's hands.
+    /// Whether nothing waits, is under way, or is in anybody's hands: all that is left are the folds.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.in_flight.is_empty() && self.timers.next().is_none() && self.hands.is_idle()
+        let waits = !self.queue.is_empty() || !self.routed.is_empty() || !self.lying.is_empty();
+        let works = !self.in_flight.is_empty() || !self.hands.is_idle() || !self.heard.is_empty();
+        !waits && !works && self.timers.next().is_none()
     }
 
     /// Everything that was read.
@@ -271,3 +273,6 @@ impl Desk {
         self.book.find(id, asker)
     }
 }
+
+#[cfg(test)]
+mod tests;

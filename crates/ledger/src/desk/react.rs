@@ -98,8 +98,6 @@ impl Desk {
     fn forget(&mut self, key: &Key) {
         self.unqueue(key);
         self.timers.clear(key);
-        self.heard.remove(key);
-        self.lying.remove(key);
     }
 
     pub(super) fn unqueue(&mut self, key: &Key) {

@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 use ledger::{Action, Appended, Desk, Key};
-use protocol::{Extra, Heartbeat, InstanceId, Kind, Name};
+use protocol::{Heartbeat, InstanceId, Kind};
 
 use crate::{
     event::{Event, Life},
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How often a coordinator's own heartbeat goes round.
-const ROUND: Ms = 1000;
+pub(crate) const ROUND: Ms = 1000;
 
 /// After so long without its own heartbeat, or behind the ledger, it counts itself deaf.
 const DEAF: Ms = 2500;
@@ -37,14 +37,15 @@ pub(crate) struct Coordinator {
     pub(crate) skew: Ms,
     /// How many entries it has read.
     pub(crate) read: usize,
-    replay_to: usize,
+    pub(crate) replay_to: usize,
     pub(crate) live: bool,
-    frozen: Option<(Ms, Ms)>,
-    heard_itself: Ms,
+    /// From when, and until when.
+    pub(crate) frozen: Option<(Ms, Ms)>,
+    pub(crate) heard_itself: Ms,
     /// Since when it really hears everything.
     pub(crate) listening: Option<Ms>,
-    wake_at: Option<Ms>,
-    beat: Option<Rc<Heartbeat>>,
+    pub(crate) wake_at: Option<Ms>,
+    pub(crate) beat: Option<Rc<Heartbeat>>,
     /// When anything was last heard of which attempt, and which were once silent for too long.
     pub(crate) heard: HashMap<(Key, u32), Ms>,
     pub(crate) lapsed: HashSet<(Key, u32)>,
@@ -55,7 +56,7 @@ pub(crate) struct Coordinator {
 }
 
 impl Coordinator {
-    fn new(skew: Ms) -> Self {
+    pub(crate) fn new(skew: Ms) -> Self {
         Self {
             desk: None,
             me: "c".parse().unwrap(),
@@ -92,81 +93,6 @@ impl Coordinator {
 }
 
 impl World {
-    pub(crate) fn plan_coordinators(&mut self) {
-        for index in 0..[1, 1, 2, 3][self.rng.below(4)] {
-            let skew = match self.rng.below(10) {
-                0 => self.rng.between(-1_200_000, 1_200_000),
-                1..4 => self.rng.between(-3000, 3000),
-                _ => 0,
-            };
-            self.coordinators.push(Coordinator::new(skew));
-            let start = self.rng.between(0, 1000);
-            self.agenda.put(start, Event::StartCoordinator(index));
-        }
-    }
-
-    pub(crate) fn coordinator_lives(&self) -> Vec<Life> {
-        let lives = self.coordinators.iter().enumerate().filter(|(_, coordinator)| coordinator.desk.is_some());
-        lives.map(|(index, coordinator)| Life { index, epoch: coordinator.epoch }).collect()
-    }
-
-    /// A coordinator starts, and reads the ledger from its beginning.
-    pub(crate) fn start_coordinator(&mut self, index: usize) -> Checked {
-        let (now, stored, policy) = (self.now, self.stream.len(), self.policy);
-        let coordinator = &mut self.coordinators[index];
-        if coordinator.desk.is_some() {
-            return Ok(());
-        }
-        let epoch = coordinator.epoch + 1;
-        let again = self.mutant == Some(Mutant::SameNameAgain) && epoch > 1;
-        let me: InstanceId = if again { coordinator.me.clone() } else { format!("c{index}-{epoch}").parse().unwrap() };
-        let handed = if again { std::mem::take(&mut coordinator.handed) } else { HashSet::new() };
-        *coordinator = Coordinator { epoch, heard_itself: now, replay_to: stored, handed, ..Coordinator::new(coordinator.skew) };
-        coordinator.desk = Some(Desk::new(me.clone(), policy));
-        coordinator.beat = Some(Rc::new(Heartbeat {
-            agent: Name::coordinator(),
-            owner: "bus".to_owned(),
-            session: String::new(),
-            instance_id: me.clone(),
-            ts: Timestamp::UNIX_EPOCH,
-            interval_s: ROUND as f64 / 1000.0,
-            capacity: 0,
-            leases: Vec::new(),
-            version: None,
-            digest: None,
-            extra: Extra::new(),
-        }));
-        coordinator.me = me;
-        let life = Life { index, epoch };
-        if again {
-            self.with_desk(life, Desk::caught_up)?;
-        }
-        self.agenda.put(now, Event::Beat(life));
-        self.agenda.put(now, Event::Replay(life));
-        Ok(())
-    }
-
-    pub(crate) fn crash_coordinator(&mut self, index: usize) {
-        if self.coordinators[index].desk.take().is_none() {
-            return;
-        }
-        self.doubt = true;
-        self.tally.count(Happening::CoordinatorCrash);
-        let back = self.now + self.rng.between(20, 3000);
-        self.agenda.put(back, Event::StartCoordinator(index));
-    }
-
-    pub(crate) fn freeze_coordinator(&mut self, index: usize, pause: Ms) {
-        self.tally.count(Happening::CoordinatorFreeze);
-        self.coordinators[index].frozen = Some((self.now, self.now + pause));
-    }
-
-    pub(crate) fn thaw_coordinator(&mut self, index: usize) {
-        if let Some((_, until)) = &mut self.coordinators[index].frozen {
-            *until = self.now;
-        }
-    }
-
     /// Whether a coordinator gets an event now. While it is frozen, the event waits.
     fn reach(&mut self, life: Life, event: impl FnOnce() -> Event) -> bool {
         let now = self.now;
@@ -310,7 +236,10 @@ impl World {
             self.send_core(|| Event::Peer { to, beat: Rc::clone(&beat), from: life, sent, stored });
         }
         self.agenda.put(self.now + ROUND, Event::Beat(life));
-        if self.mutant == Some(Mutant::TimersForgotten) { Ok(()) } else { self.with_desk(life, Desk::tick) }
+        if self.mutant != Some(Mutant::TimersForgotten) {
+            self.with_desk(life, Desk::tick)?;
+        }
+        rules::no_hand_idles(self, life.index)
     }
 
     pub(crate) fn peer(&mut self, to: Life, beat: &Rc<Heartbeat>, from: Life, sent: Ms, stored: usize) -> Checked {
@@ -344,6 +273,13 @@ impl World {
             coordinator.busy.insert(key.clone(), self.now + 100);
         }
         self.with_desk(life, |desk, now, routes| desk.appended(&key, outcome, now, routes))
+    }
+
+    pub(crate) fn rerouted(&mut self, life: Life) -> Checked {
+        if !self.reach(life, || Event::Rerouted(life)) {
+            return Ok(());
+        }
+        self.with_desk(life, Desk::roster_changed)
     }
 
     pub(crate) fn wake(&mut self, life: Life, set: Ms) -> Checked {

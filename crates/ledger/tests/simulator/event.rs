@@ -62,6 +62,10 @@ pub(crate) enum Event {
     Work(Life, Key, u32),
     /// Somebody outside does something.
     Act(Act),
+    /// An agent is taken from the roster, or comes back to it.
+    Roster,
+    /// A coordinator learns that the roster has changed.
+    Rerouted(Life),
     /// A fault strikes.
     Fault,
     /// A coordinator or an instance comes back.

@@ -120,6 +120,7 @@ impl World {
             ts: jiff::Timestamp::UNIX_EPOCH,
             interval_s: PULSE as f64 / 1000.0,
             capacity: instance.capacity,
+            load: u32::try_from(instance.jobs.len()).unwrap_or(u32::MAX),
             leases: instance.jobs.iter().map(lease).collect(),
             version: None,
             digest: None,

@@ -25,8 +25,11 @@ macro_rules! mutants {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Mutant { $(#[doc = $doc] $name),* }
 
-        /// Every mutant, with the rule that must catch it.
-        pub(crate) const ALL: &[(Mutant, &str)] = &[$((Mutant::$name, $rule)),*];
+        /// One test for each.
+        #[allow(non_snake_case)]
+        mod is_caught {
+            $(#[test] fn $name() { crate::runner::catch(super::Mutant::$name, $rule); })*
+        }
     };
 }
 
@@ -54,6 +57,12 @@ mutants! {
     StopsForgotten by "finishes": "Nobody tells an instance to stop.",
     DoubtIsSuccess by "finishes": "An append whose fate is unknown is taken for stored.",
     RefusalIsSuccess by "finishes": "An append that was refused is taken for stored.",
+    AttemptsUnending by "attempts end": "One attempt more than asked for.",
+    ClockUncorrected by "time is the server's": "A clock that is ahead is believed for ever.",
+    SecondEndingJudged by "one ending": "The model itself lets a second ending count.",
+    ZombieJudged by "only the assigned count": "The model itself lets anybody's work count.",
+    ReplyMisjudged by "a reply counts": "The model itself drops a reply.",
+    AnswerMisjudged by "an answer before the close wins": "The model itself drops an answer.",
     JunkUnnoticed by "finishes": "Only messages of the bus are counted under the guard.",
 }
 
@@ -102,10 +111,24 @@ fn altered(mutant: Mutant, world: &World, entry: &Entry, verdict: Option<Verdict
         (Mutant::InvalidTaken, body @ Err(_)) if entry.subject.kind() == Kind::Query => {
             *body = Ok(Message::Query(Query::new(entry.subject.from().clone(), "request", "Well?")));
         }
+        (Mutant::ClockUncorrected, Ok(Message::Close(close))) if verdict == Some(Verdict::Premature) => {
+            close.coordinator = "somebody".parse().ok()?;
+        }
         (Mutant::PriorityIgnored, Ok(Message::Query(query))) => query.priority = None,
         _ => return None,
     }
     Some(altered)
+}
+
+/// A verdict of the model, before it is checked itself.
+pub(crate) fn judged(world: &World, entry: &Entry, verdict: Verdict) -> Verdict {
+    match (world.mutant, &entry.body, verdict) {
+        (Some(Mutant::SecondEndingJudged), Ok(Message::Answer(_)), Verdict::Late)
+        | (Some(Mutant::ZombieJudged), Ok(Message::Answer(_)), Verdict::Stale) => Verdict::Counted,
+        (Some(Mutant::ReplyMisjudged), Ok(Message::Reply(_)), Verdict::Counted)
+        | (Some(Mutant::AnswerMisjudged), Ok(Message::Answer(_)), Verdict::Counted) => Verdict::Stale,
+        (_, _, verdict) => verdict,
+    }
 }
 
 /// What a coordinator hears of an instance.
@@ -148,6 +171,12 @@ pub(crate) fn action(world: &mut World, life: Life, action: Action) -> Result<Op
         (Mutant::UnacceptedSpends, Message::Assign(assign)) if assign.attempt as usize > rules::allowed(world, &key) => {
             return Ok(with(action, Message::Close(dead(&assign)), To::One(key.requester)));
         }
+        (Mutant::AttemptsUnending, Message::Close(close)) if close.reason == Reason::Dead => {
+            let Some(mut assign) = last_assign(world, &key) else { return Ok(Some(action)) };
+            assign.attempt += 1;
+            let to = To::One(assign.agent.clone());
+            return Ok(with(action, Message::Assign(assign), to));
+        }
         (Mutant::AttemptRepeated, Message::Assign(mut assign)) if assign.attempt > 1 => {
             assign.attempt -= 1;
             let to = To::One(assign.agent.clone());
@@ -156,6 +185,12 @@ pub(crate) fn action(world: &mut World, life: Life, action: Action) -> Result<Op
         _ => {}
     }
     Ok(Some(action))
+}
+
+fn last_assign(world: &World, key: &ledger::Key) -> Option<Assign> {
+    let stored = world.truths.log(key.id).iter().rev().filter_map(|stored| stored.entry.as_ref());
+    let mut assigns = stored.filter_map(|entry| if let Ok(Message::Assign(assign)) = &entry.body { Some(assign) } else { None });
+    assigns.next().cloned()
 }
 
 /// The same append with another message.

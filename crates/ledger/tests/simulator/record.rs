@@ -11,6 +11,7 @@ use protocol::{
 
 use crate::{
     model::Truth,
+    mutant,
     rules::{Checked, allowed, hold, is_valid},
     world::World,
 };
@@ -23,6 +24,7 @@ pub(crate) fn check(world: &World, key: &Key) -> Checked {
         .verdicts
         .iter()
         .filter_map(|(seq, verdict)| Some((log.iter().find(|stored| stored.seq == *seq)?.entry.as_ref()?, *verdict)))
+        .map(|(entry, verdict)| (entry, mutant::judged(world, entry, verdict)))
         .collect();
     one_ending(&judged)?;
     attempts(&judged)?;

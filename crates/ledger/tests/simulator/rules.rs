@@ -147,7 +147,7 @@ fn healthy(world: &World, index: usize, key: &Key, truth: &Truth) -> Checked {
 /// Where there is but one coordinator and one agent: the highest priority first, then the oldest.
 fn priority(world: &World, index: usize, key: &Key, assign: &Assign) -> Checked {
     let coordinator = &world.coordinators[index];
-    if world.coordinators.len() > 1 || world.routes.agents.len() > 1 || coordinator.skew != 0 {
+    if world.coordinators.len() > 1 || world.agents > 1 || coordinator.skew != 0 {
         return Ok(());
     }
     let place = |key: &Key| query(world, key).and_then(|(stored, query)| Some((std::cmp::Reverse(query?.priority()), stored.seq)));
@@ -258,6 +258,14 @@ fn capacity(world: &World, life: Life, assign: &Assign) -> Checked {
     let room = world.instances.iter().find(|instance| instance.id == assign.instance).map_or(0, |instance| instance.capacity as usize);
     // An instance that has just been replaced has no room that anybody knows of.
     hold("within capacity", room == 0 || held <= room, || format!("{} has {held} in hand, and room for {room}", assign.instance))
+}
+
+/// While an agent has a free hand, nothing waits for one.
+pub(crate) fn no_hand_idles(world: &World, index: usize) -> Checked {
+    let coordinator = &world.coordinators[index];
+    let Some(desk) = coordinator.desk.as_ref().filter(|_| coordinator.live) else { return Ok(()) };
+    let idle = world.routes.agents.iter().find(|agent| desk.waiting(agent) > 0 && desk.hands().free(agent).is_some());
+    hold("no hand idles", idle.is_none(), || format!("c{index} lets {idle:?} wait for nothing"))
 }
 
 /// A coordinator has read an entry: every fold under its id agrees with the model.

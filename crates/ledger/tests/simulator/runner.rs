@@ -1,6 +1,8 @@
 //! Many runs on all cores, and what to say of them.
 
 use std::{
+    collections::BTreeMap,
+    io::Write,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex,
@@ -10,14 +12,22 @@ use std::{
 };
 
 use crate::{
-    mutant::{self, Mutant},
+    mutant::Mutant,
     rules::Broken,
     tally::Tally,
     world::{self, Run},
 };
 
+/// Within how many runs each mutant must be caught.
+pub(crate) const MUTANT_RUNS: u64 = 2000;
+
 pub(crate) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
+}
+
+/// Says something also where the test passes: the macros for printing would be silent then.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// One run. A panic in the code under test is a broken rule too.
@@ -34,24 +44,24 @@ fn run(seed: u64, mutant: Option<Mutant>) -> Run {
 pub(crate) fn replay(seed: u64) {
     let run = world::run(seed, None, true);
     if let Some(Broken { rule, how }) = run.broken {
-        let tail = run.trace.join("\n");
-        panic!("{tail}\n\nseed {seed} breaks the rule \"{rule}\": {how}");
+        let steps = run.trace.join("\n");
+        panic!("{steps}\n\nseed {seed} breaks the rule \"{rule}\": {how}\nagain: AGENTBUS_SIM_SEED={seed}");
     }
-    eprintln!("seed {seed}: {} steps; {}", run.steps, run.tally);
+    say(&format!("seed {seed}: {} steps; {}", run.steps, run.tally));
 }
 
 /// As many runs as asked for; what happened in them.
 pub(crate) fn many(runs: u64) -> Tally {
     let next = AtomicU64::new(0);
-    let total = Mutex::new((Tally::default(), 0_u64));
     let failed = AtomicU64::new(u64::MAX);
+    let total = Mutex::new((Tally::default(), 0_u64));
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 let (mut tally, mut steps) = (Tally::default(), 0);
-                loop {
+                while failed.load(Ordering::Relaxed) == u64::MAX {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= runs || failed.load(Ordering::Relaxed) != u64::MAX {
+                    if seed >= runs {
                         break;
                     }
                     let run = run(seed, None);
@@ -70,37 +80,22 @@ pub(crate) fn many(runs: u64) -> Tally {
     let seed = failed.into_inner();
     if seed != u64::MAX {
         replay(seed);
+        panic!("seed {seed} fails, and then does not");
     }
     let (tally, steps) = total.into_inner().unwrap();
-    eprintln!("{runs} schedules, {steps} steps; {tally}");
+    say(&format!("{runs} schedules, {steps} steps; {tally}"));
     tally
 }
 
-/// Tries each mutant until its rule catches it; what was not caught, or by another rule only.
-pub(crate) fn mutants(runs: u64) -> Vec<String> {
-    let next = AtomicU64::new(0);
-    let missed = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some((mutant, rule)) = mutant::ALL.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-                    missed.lock().unwrap().extend(verdict(*mutant, rule, runs));
-                }
-            });
-        }
-    });
-    missed.into_inner().unwrap()
-}
-
-fn verdict(mutant: Mutant, rule: &str, runs: u64) -> Option<String> {
-    let mut others = std::collections::BTreeMap::new();
-    for seed in 0..runs {
+/// Tries a mutant until its rule catches it.
+pub(crate) fn catch(mutant: Mutant, rule: &str) {
+    let mut others = BTreeMap::new();
+    for seed in 0..MUTANT_RUNS {
         let Some(broken) = run(seed, Some(mutant)).broken else { continue };
         if broken.rule == rule {
-            eprintln!("{mutant:?} is caught in run {seed} by \"{rule}\"; before that by {others:?}");
-            return None;
+            return;
         }
         *others.entry(broken.rule).or_insert(0) += 1;
     }
-    Some(format!("{mutant:?} is not caught by \"{rule}\" in {runs} runs, only by {others:?}"))
+    panic!("{mutant:?} is not caught by \"{rule}\" in {MUTANT_RUNS} runs, only by {others:?}");
 }

@@ -21,7 +21,7 @@ happenings! {
     Premature => "premature", Orphan => "orphans", Invalid => "invalid", OffSubject => "bad subjects",
     // Faults.
     CoordinatorCrash => "coordinator crashes", CrashBetween => "crashes between actions", CoordinatorFreeze => "coordinator freezes",
-    Deaf => "times deaf", InstanceCrash => "instance crashes", InstanceFreeze => "instance freezes",
+    Deaf => "times deaf", RosterChange => "roster changes", InstanceCrash => "instance crashes", InstanceFreeze => "instance freezes",
     CoreLost => "core messages lost", CoreTwice => "core messages twice", Refused => "appends refused",
     RefusedFreely => "refused without cause", AckLost => "acknowledgements lost", AppendLost => "appends lost",
     // What followed.

@@ -68,6 +68,9 @@ pub(crate) struct World {
     pub(crate) stream: Stream,
     pub(crate) truths: Truths,
     pub(crate) routes: Routes,
+    /// How many agents there are, and who is not in the roster now.
+    pub(crate) agents: usize,
+    absent: Option<Name>,
     /// An agent that does not come back after the trouble.
     pub(crate) gone: Option<Name>,
     pub(crate) coordinators: Vec<Coordinator>,
@@ -131,6 +134,8 @@ impl World {
             agenda: Agenda::default(),
             stream: Stream::default(),
             truths: Truths::default(),
+            agents: agents.len(),
+            absent: None,
             routes: Routes { agents },
             gone,
             coordinators: Vec::new(),
@@ -149,6 +154,11 @@ impl World {
         world.plan_requests(world.calm_at);
         let first = world.rng.between(0, world.faults.strikes);
         world.agenda.put(first, Event::Fault);
+        if world.rng.percent(10) {
+            let (leaves, returns) = (world.rng.between(0, world.calm_at), world.rng.between(0, world.calm_at));
+            world.agenda.put(leaves, Event::Roster);
+            world.agenda.put(returns, Event::Roster);
+        }
         world.agenda.put(world.calm_at, Event::Calm);
         world
     }
@@ -197,6 +207,8 @@ impl World {
                 }
             }
             Event::Act(act) => self.act(act),
+            Event::Roster => self.change_roster(),
+            Event::Rerouted(life) => return self.rerouted(life),
             Event::Fault => self.strike(),
             Event::StartCoordinator(index) => return self.start_coordinator(index),
             Event::StartInstance(index) => self.start_instance(index),
@@ -234,19 +246,33 @@ impl World {
         self.agenda.put(next, Event::Fault);
     }
 
+    fn change_roster(&mut self) {
+        if let Some(absent) = self.absent.take() {
+            self.routes.agents.push(absent);
+        } else if self.agents > 1 {
+            self.absent = self.routes.agents.pop();
+        }
+        self.tally.count(Happening::RosterChange);
+        for life in self.coordinator_lives() {
+            self.agenda.put(self.now, Event::Rerouted(life));
+        }
+    }
+
     fn calm_down(&mut self) {
         self.calm = true;
         self.faults = Faults::default();
+        if self.absent.is_some() {
+            self.change_roster();
+        }
+        // Who is frozen thaws when its time has come.
         let now = self.now;
         for index in 0..self.instances.len() {
-            self.instances[index].frozen_until = now;
             if self.gone.as_ref() == Some(&self.instances[index].agent) {
                 self.crash_instance(index);
             }
             self.agenda.put(now, Event::StartInstance(index));
         }
         for index in 0..self.coordinators.len() {
-            self.thaw_coordinator(index);
             self.agenda.put(now, Event::StartCoordinator(index));
         }
     }

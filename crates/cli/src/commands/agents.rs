@@ -1,0 +1,84 @@
+//! `agentbus agents`: who there is, and who of them is live.
+
+use std::process::ExitCode;
+
+use agentbus::{Name, Presence};
+use clap::Args;
+use roster::Roster;
+
+use crate::{
+    args::{From, Global},
+    bus,
+    failure::{Exit, Failure},
+    printer, show,
+};
+
+/// The longest cell of the table, in characters.
+const CELL: usize = 72;
+
+/// How many names a hint offers.
+const HINTS: usize = 3;
+
+/// Options of `agents`.
+#[derive(Debug, Args)]
+pub(crate) struct Agents {
+    #[command(flatten)]
+    from: From,
+    /// An agent to show, by name or alias
+    name: Option<Name>,
+    /// Print them as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Agents {
+    pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
+        let bus = bus::connect(global, self.from.from).await?;
+        let present = bus.agents().await?;
+        bus.close().await;
+        match &self.name {
+            Some(name) => one(name, &present, self.json)?,
+            None if self.json => printer::json(&present),
+            None if present.is_empty() => printer::say("no agent is known yet; start some with 'agentbus serve agents --agents DIR'"),
+            None => printer::data(show::table(
+                ["name", "handler", "live", "load", "waiting", "answers", "description"],
+                present.iter().map(row),
+            )),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn one(name: &Name, present: &[Presence], json: bool) -> Result<(), Failure> {
+    let roster = Roster::new(present.iter().map(|presence| presence.card.clone()));
+    let found = roster.resolve(name).and_then(|card| present.iter().find(|presence| presence.card.agent == card.agent));
+    match found {
+        Some(presence) if json => printer::json(presence),
+        Some(presence) => show::card(presence),
+        None => return Err(unknown(name, &roster)),
+    }
+    Ok(())
+}
+
+fn unknown(name: &Name, roster: &Roster) -> Failure {
+    let nearest: Vec<_> = roster.nearest(name.as_str(), HINTS).iter().map(Name::to_string).collect();
+    let hint = match nearest.as_slice() {
+        [] => "No agent is known yet.".to_owned(),
+        names => format!("The nearest names are {}.", names.join(", ")),
+    };
+    Failure::new(Exit::Ended, "unknown_agent", format!("no agent goes by the name '{name}'")).hint(hint)
+}
+
+fn row(Presence { card, instances, waiting }: &Presence) -> [String; 7] {
+    let (load, capacity) = instances.iter().fold((0, 0), |(load, capacity), one| (load + one.load, capacity + one.capacity));
+    let short = |text: &str| show::cut(&show::plain(text), CELL);
+    [
+        card.agent.to_string(),
+        short(&card.handler),
+        instances.len().to_string(),
+        format!("{load}/{capacity}"),
+        waiting.to_string(),
+        short(&card.answers.join(", ")),
+        short(&card.description),
+    ]
+}

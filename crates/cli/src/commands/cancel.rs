@@ -1,0 +1,66 @@
+//! `agentbus cancel`: stops a query, and waits until its record has ended.
+
+use std::{process::ExitCode, time::Duration};
+
+use agentbus::{Bus, Name, QueryId, State};
+use clap::Args;
+
+use crate::{
+    args::Global,
+    bus,
+    failure::{Exit, Failure},
+    printer,
+};
+
+/// How long to wait for the end of the record.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Options of `cancel`.
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    /// The query
+    id: QueryId,
+    /// As whom to cancel. Default: the query's requester, who alone may
+    #[arg(long, value_name = "NAME", env = "AGENTBUS_NAME", hide_env_values = true)]
+    from: Option<Name>,
+    /// Why, in words
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+impl Cancel {
+    pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
+        let bus = match &self.from {
+            Some(name) => bus::connect(global, name.clone()).await?,
+            None => as_requester(global, self.id).await?,
+        };
+        // Followed before it is cancelled, so that the signal of the end is not missed.
+        let asking = bus.follow(self.id).await?;
+        bus.cancel(self.id, self.reason.as_deref()).await?;
+        let ended = tokio::time::timeout(PATIENCE, asking.ended()).await.map_err(|_| pending(self.id))?;
+        let ended = ended.map_err(|error| Failure::from(error).hint(format!("Where it stands: agentbus status {}", self.id)))?;
+        bus.close().await;
+        printer::data(ended.state.as_str());
+        if ended.state != State::Cancelled {
+            printer::say("it had ended before the cancel counted");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A connection under the name of whoever asked.
+async fn as_requester(global: &Global, id: QueryId) -> Result<Bus, Failure> {
+    let reader: Name = "cli".parse().map_err(agentbus::Error::from)?;
+    let bus = bus::connect(global, reader).await?;
+    let record = bus.status(id).await?;
+    if record.requester == *bus.name() {
+        return Ok(bus);
+    }
+    bus.close().await;
+    bus::connect(global, record.requester).await
+}
+
+fn pending(id: QueryId) -> Failure {
+    let message = format!("the ledger has the cancel, but the query has not ended within {} s", PATIENCE.as_secs());
+    Failure::new(Exit::Ended, "pending", message).hint(format!("Where it stands: agentbus status {id}"))
+}

@@ -1,0 +1,39 @@
+//! `agentbus status`: where a query stands. A reading command: how the query ended is no failure of it.
+
+use std::process::ExitCode;
+
+use agentbus::QueryId;
+use clap::Args;
+
+use crate::{
+    args::{From, Global},
+    bus,
+    failure::Failure,
+    printer, show,
+};
+
+/// Options of `status`.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    from: From,
+    /// The query
+    id: QueryId,
+    /// Print the record as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Status {
+    pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
+        let bus = bus::connect(global, self.from.from).await?;
+        let record = bus.status(self.id).await?;
+        bus.close().await;
+        if self.json {
+            printer::json(&record);
+        } else {
+            show::record(&record);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,85 @@
+//! One agent: its card, and who of it is live.
+
+use agentbus::Presence;
+use protocol::Instance;
+
+use super::{
+    fields::Fields,
+    plain::{lines, plain, value},
+    style::{bold, red},
+    time::moment,
+};
+
+/// The whole card.
+pub(super) fn text(presence: &Presence) -> String {
+    let Presence { card, instances, waiting } = presence;
+    let mut out = Fields::default();
+    out.line(bold(&card.agent));
+    out.field("handler", plain(&card.handler));
+    out.field("answers", card.answers.iter().map(|pattern| plain(pattern)).collect::<Vec<_>>().join(", "));
+    out.field("aliases", card.aliases.iter().map(|alias| alias.as_str()).collect::<Vec<_>>().join(", "));
+    out.field("fallback", if card.fallback { "yes: it answers only what nobody else does" } else { "" });
+    for (name, extra) in &card.extra {
+        out.field(&plain(name), value(extra));
+    }
+    out.field("waiting", format_args!("{waiting} {}", if *waiting == 1 { "query" } else { "queries" }));
+    if instances.is_empty() {
+        out.field("live", red("no instance; queries to it wait"));
+    }
+    for instance in instances {
+        out.field("live", live(instance));
+    }
+    if !card.description.is_empty() {
+        out.line("");
+        out.indented(&lines(&card.description));
+    }
+    out.finish()
+}
+
+fn live(Instance { instance, capacity, load, heard_at }: &Instance) -> String {
+    format!("{}: {load} of {capacity} in hand, heard {}", instance.as_str(), moment(*heard_at))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::show::testing::uncoloured;
+    use serde_json::json;
+
+    #[test]
+    fn a_card_and_who_is_live() {
+        let presence = json!({
+            "card": {
+                "agent": "context-manager", "handler": "context", "answers": ["get_*_context"], "aliases": ["librarian"], "fallback": true,
+                "description": "Keeps\nfacts.\u{1b}[2J", "profile": { "weights": { "cost": 2 } },
+            },
+            "instances": [{ "instance": "i7", "capacity": 4, "load": 1, "heard_at": "2026-11-21T09:00:00Z" }],
+            "waiting": 1,
+        });
+        insta::assert_snapshot!(uncoloured(&text(&serde_json::from_value(presence).unwrap())), @r#"
+        context-manager
+          handler    context
+          answers    get_*_context
+          aliases    librarian
+          fallback   yes: it answers only what nobody else does
+          profile    {"weights":{"cost":2}}
+          waiting    1 query
+          live       i7: 1 of 4 in hand, heard 2026-11-21 09:00:00 UTC
+
+          Keeps
+          facts.�[2J
+        "#);
+    }
+
+    #[test]
+    fn an_agent_that_is_not_there() {
+        let presence = json!({ "card": { "agent": "qa", "handler": "exec" }, "instances": [], "waiting": 2 });
+        insta::assert_snapshot!(uncoloured(&text(&serde_json::from_value(presence).unwrap())), @r"
+        qa
+          handler    exec
+          waiting    2 queries
+          live       no instance; queries to it wait
+        ");
+    }
+}

@@ -1,0 +1,119 @@
+//! Where a query stands.
+
+use agentbus::Record;
+use protocol::{Attempt, DEFAULT_ATTEMPTS};
+use serde_json::Value;
+
+use super::{
+    ending,
+    fields::Fields,
+    gist::short,
+    plain::{plain, word},
+    style,
+    time::{moment, span},
+};
+
+/// The record without its messages.
+pub(super) fn text(record: &Record) -> String {
+    let mut out = Fields::default();
+    head(&mut out, record);
+    if record.state.is_terminal() {
+        out.line("");
+        out.line(ending::text(record.state, record.answer.as_deref(), record.close.as_ref()).trim_end());
+    }
+    out.finish()
+}
+
+/// The facts about a query, from its state to its deadline.
+fn head(out: &mut Fields, record: &Record) {
+    out.line(format_args!("{}  {}", style::bold(record.id), style::state(record.state)));
+    out.field("asked by", format_args!("{}, {}", record.requester, moment(record.posted_at)));
+    out.field("question", question(&record.query));
+    out.field("waits for", record.waiting_for.as_deref().map(plain).unwrap_or_default());
+    if let Some(last) = record.attempts.last() {
+        out.field("agent", &last.agent);
+        let spent = record.attempts.iter().filter(|attempt| attempt.accepted_at.is_some()).count();
+        out.field("attempts", format_args!("{spent} of {} spent; the last: {}", limit(&record.query), outcome(last)));
+    }
+    match (record.ended_at, record.deadline) {
+        (Some(at), _) => out.field("ended", format_args!("{}, after {}", moment(at), span(record.posted_at, at))),
+        (None, Some(at)) => out.field("deadline", moment(at)),
+        (None, None) => {}
+    }
+}
+
+/// How an attempt stands, or how it ended.
+pub(super) fn outcome(attempt: &Attempt) -> String {
+    let outcome = attempt.outcome.map(|outcome| format!(", {}", word(&outcome))).unwrap_or_default();
+    let failure = attempt.failure.as_ref().map(|failure| format!(": {}", short(&failure.message))).unwrap_or_default();
+    format!("{}{outcome}{failure}", word(&attempt.state))
+}
+
+fn question(query: &Value) -> String {
+    let text = |pointer| query.pointer(pointer).and_then(Value::as_str);
+    match (text("/request_type"), text("/payload/query")) {
+        (Some(request_type), Some(query)) => short(&format!("{request_type}: {query}")),
+        _ => "cannot be read".to_owned(),
+    }
+}
+
+fn limit(query: &Value) -> u64 {
+    query.get("attempts").and_then(Value::as_u64).unwrap_or(DEFAULT_ATTEMPTS.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::show::testing::{example, uncoloured};
+
+    #[test]
+    fn a_completed_query() {
+        insta::assert_snapshot!(uncoloured(&text(&example("completed"))), @r"
+        0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3  completed
+          asked by   alice, 2026-01-05 09:00:00 UTC
+          question   get_demo_context: Demo context needed: team size and build tools.
+          agent      context-manager
+          attempts   1 of 3 spent; the last: answered, completed
+          ended      2026-01-05 09:00:03 UTC, after 3.000s
+
+        One of two topics answered.
+        ");
+    }
+
+    #[test]
+    fn a_query_that_waits() {
+        insta::assert_snapshot!(uncoloured(&text(&example("waiting"))), @r"
+        0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3  posted
+          asked by   alice, 2026-01-05 09:00:00 UTC
+          question   get_demo_context: Demo context needed: team size and build tools.
+          waits for  no live instance
+          deadline   2026-01-05 09:10:00 UTC
+        ");
+    }
+
+    #[test]
+    fn a_query_whose_attempts_are_spent() {
+        insta::assert_snapshot!(uncoloured(&text(&example("dead"))), @r"
+        0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3  dead
+          asked by   alice, 2026-01-05 09:00:00 UTC
+          question   get_demo_context: Demo context needed: team size and build tools.
+          agent      builder
+          attempts   1 of 3 spent; the last: answered, retry: The cache did not respond.
+          ended      2026-01-05 09:03:00 UTC, after 3m00s
+
+        dead: The one attempt failed.
+        ");
+    }
+
+    #[test]
+    fn bytes_that_were_no_query() {
+        insta::assert_snapshot!(uncoloured(&text(&example("rejected-bytes"))), @r"
+        0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3  rejected
+          asked by   alice, 2026-01-05 09:00:00 UTC
+          question   cannot be read
+          ended      2026-01-05 09:00:01 UTC, after 1.000s
+
+        rejected: The body is no JSON.
+        ");
+    }
+}

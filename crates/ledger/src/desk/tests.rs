@@ -1,0 +1,203 @@
+//! What a desk wants done, step by step. The long way round is in the simulator.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use jiff::Timestamp;
+use protocol::{
+    Decision, Extra, Heartbeat, Kind, Lease, Message, Name, Order, State, To,
+    message::{Outcome, Query, Reason},
+};
+
+use super::*;
+use crate::testing::{Log, at, decision, instance, junk, name};
+
+fn router(_: &Fold, _: &Hands) -> Decision {
+    decision(Some("a"))
+}
+
+fn beat(agent: Name, from: &str, attempts: &[u32]) -> Heartbeat {
+    let lease = |attempt: &u32| Lease { id: Log::empty().key.id, requester: name("me"), attempt: *attempt };
+    Heartbeat {
+        agent,
+        owner: "bus".to_owned(),
+        session: from.to_owned(),
+        instance_id: instance(from),
+        ts: at(0),
+        interval_s: 100.0,
+        capacity: 1,
+        load: attempts.len() as u32,
+        leases: attempts.iter().map(lease).collect(),
+        version: None,
+        digest: None,
+        extra: Extra::new(),
+    }
+}
+
+/// A desk that has read all there is, hears everything, and knows instance `i` of agent `a`.
+fn desk(log: &Log, now: i64) -> Desk {
+    let mut desk = Desk::new(instance("c"), Policy::default());
+    for entry in &log.entries {
+        assert_eq!(desk.read(entry, at(now), &router), [], "it does nothing before it has read all");
+    }
+    assert_eq!(desk.heartbeat(&beat(name("a"), "i", &[]), at(now), &router), []);
+    desk.listening(Some(at(now)));
+    desk
+}
+
+fn read_last(desk: &mut Desk, log: &Log, now: Timestamp) -> Vec<Action> {
+    desk.read(log.entries.last().unwrap(), now, &router)
+}
+
+/// The message and its expectation, where appending it is all that is wanted.
+fn appended(actions: &[Action]) -> (&Message, u64) {
+    let [Action::Append { message, expect, .. }] = actions else { panic!("{actions:?}") };
+    (message, *expect)
+}
+
+fn is_stop(action: &Action, number: u32) -> bool {
+    matches!(action, Action::Hand { order: Order::Stop(stop), .. } if stop.attempt == number)
+}
+
+#[test]
+fn work_is_handed_when_the_ledger_has_it() {
+    let mut log = Log::posted();
+    let mut desk = desk(&log, 1);
+    let actions = desk.caught_up(at(1), &router);
+    let (message, expect) = appended(&actions);
+    assert!(matches!(message, Message::Assign(assign) if assign.attempt == 1 && assign.instance == instance("i")));
+    assert_eq!(expect, 1);
+    log.assign(1, "i");
+    let actions = read_last(&mut desk, &log, at(2));
+    let [Action::Hand { instance, order: Order::Work(work), .. }] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!((instance.as_str(), work.assign.attempt), ("i", 1));
+    assert_eq!(desk.appended(&log.key, Appended::Stored(2), at(2), &router), []);
+}
+
+#[test]
+fn the_work_of_another_coordinator_is_not_handed() {
+    let mut log = Log::posted();
+    let mut other = Desk { me: instance("d"), ..desk(&log, 1) };
+    other.caught_up(at(1), &router);
+    log.assign(1, "i");
+    assert_eq!(read_last(&mut other, &log, at(2)), []);
+}
+
+#[test]
+fn an_end_is_signalled_and_stops_the_holder() {
+    let mut log = Log::posted();
+    log.assign(1, "i");
+    log.cancel();
+    let mut desk = desk(&log, 3);
+    let actions = desk.caught_up(at(3), &router);
+    assert!(matches!(appended(&actions), (Message::Close(close), 3) if close.reason == Reason::Cancelled));
+    log.close(Reason::Cancelled);
+    desk.appended(&log.key, Appended::Stored(4), at(4), &router);
+    let actions = read_last(&mut desk, &log, at(4));
+    let [Action::End { end, .. }, stop] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!((end.seq, end.state), (4, State::Cancelled));
+    assert!(is_stop(stop, 1));
+    assert!(desk.is_idle());
+}
+
+#[test]
+fn an_attempt_that_is_over_is_stopped_until_it_is_no_longer_named() {
+    let mut log = Log::posted();
+    log.assign(1, "i");
+    log.accept(1, "i");
+    log.assign(2, "j");
+    let mut desk = desk(&log, 4);
+    desk.caught_up(at(4), &router);
+    for _ in 0..2 {
+        let actions = desk.heartbeat(&beat(name("a"), "i", &[1]), at(5), &router);
+        assert!(matches!(&actions[..], [stop] if is_stop(stop, 1)), "{actions:?}");
+    }
+    assert_eq!(desk.heartbeat(&beat(name("a"), "j", &[2]), at(5), &router), [], "this one is current");
+    assert_eq!(desk.heartbeat(&beat(name("a"), "i", &[3]), at(5), &router), [], "and of this one it will read in a moment");
+}
+
+#[test]
+fn who_loses_an_attempt_is_told_at_once() {
+    let mut log = Log::posted();
+    log.assign(1, "i");
+    log.accept(1, "i");
+    let mut desk = desk(&log, 4);
+    desk.caught_up(at(4), &router);
+    log.assign(2, "j");
+    let actions = read_last(&mut desk, &log, at(5));
+    assert!(matches!(&actions[..], [stop, Action::Hand { order: Order::Work(_), .. }] if is_stop(stop, 1)), "{actions:?}");
+}
+
+#[test]
+fn who_begins_to_hear_looks_again() {
+    let mut log = Log::posted();
+    log.assign(1, "i");
+    let mut desk = desk(&log, 3);
+    desk.listening(None);
+    desk.caught_up(at(3), &router);
+    assert_eq!(desk.tick(at(100), &router), [], "who is deaf kills nothing");
+    desk.listening(Some(at(101)));
+    desk.heartbeat(&beat(name("a"), "i", &[]), at(101), &router);
+    assert_eq!(desk.tick(at(102), &router), []);
+    let due = desk.next_due().unwrap();
+    assert_eq!(due, at(103), "the accept time begins afresh");
+    let actions = desk.tick(due, &router);
+    assert!(matches!(appended(&actions), (Message::Assign(assign), 2) if assign.attempt == 2), "to the same instance, as it has room");
+}
+
+#[test]
+fn another_coordinators_query_is_left_to_it_for_a_while() {
+    let log = Log::posted();
+    let mut desk = desk(&log, 1);
+    // Some coordinator out of many has the higher hash.
+    for peer in 0..20 {
+        desk.heartbeat(&Heartbeat { interval_s: 3600.0, ..beat(Name::coordinator(), &format!("c{peer}"), &[]) }, at(1), &router);
+    }
+    assert_eq!(desk.caught_up(at(1), &router), []);
+    assert_eq!(desk.next_due(), Some(at(3)));
+    let junk = Entry { seq: 2, body: Err(junk()), ..log.entries[0].clone() };
+    assert_eq!(desk.read(&junk, at(2), &router), [], "and what does not count puts it off no longer");
+    let actions = desk.tick(at(3), &router);
+    assert!(matches!(appended(&actions).0, Message::Assign(_)));
+}
+
+#[test]
+fn a_clock_that_is_ahead_is_found_out_once() {
+    let mut log = Log::posted();
+    let mut desk = desk(&log, 10_001);
+    let actions = desk.caught_up(at(10_001), &router);
+    assert!(matches!(appended(&actions), (Message::Close(close), 1) if close.reason == Reason::Expired));
+    log.close(Reason::Expired);
+    desk.appended(&log.key, Appended::Stored(2), at(10_002), &router);
+    let actions = read_last(&mut desk, &log, at(10_002));
+    assert!(matches!(appended(&actions), (Message::Assign(assign), 2) if assign.attempt == 1), "{actions:?}");
+    assert_eq!(desk.book().get(&log.key).unwrap().state(), State::Posted);
+}
+
+#[test]
+fn a_clock_that_is_behind_holds_nothing_up() {
+    let mut log = Log::empty();
+    log.second = 10_000;
+    let query = Query::new(name("me"), "request", "?");
+    log.write(Kind::Query, "me", To::Any, Ok(Message::Query(query)));
+    let mut desk = desk(&log, 1);
+    assert!(matches!(appended(&desk.caught_up(at(1), &router)).0, Message::Assign(_)));
+}
+
+#[test]
+fn what_waits_for_a_silent_agent_goes_to_a_live_one() {
+    let router = |_: &Fold, hands: &Hands| decision(Some(if hands.is_live(&name("a")) || !hands.is_live(&name("b")) { "a" } else { "b" }));
+    let mut log = Log::posted();
+    log.assign(1, "i");
+    log.answer(1, "i", Outcome::Retry);
+    let mut desk = Desk::new(instance("c"), Policy::default());
+    for entry in &log.entries {
+        desk.read(entry, at(3), &router);
+    }
+    desk.heartbeat(&Heartbeat { capacity: 1, interval_s: 1.0, ..beat(name("a"), "i", &[]) }, at(3), &router);
+    desk.hands.hold(Key { requester: name("you"), ..log.key.clone() }, name("a"), instance("i"));
+    desk.caught_up(at(4), &router);
+    assert_eq!(desk.waiting_for(&log.key, at(4)).unwrap(), "a free hand of a: its instance is busy, 1 waiting");
+    desk.heartbeat(&beat(name("b"), "k", &[]), at(5), &router);
+    let actions = desk.tick(at(7), &router);
+    assert!(matches!(appended(&actions).0, Message::Assign(assign) if assign.agent == name("b")));
+}

@@ -1,0 +1,159 @@
+//! For the unit tests of this crate: a ledger of one query, written line by line.
+
+#![allow(clippy::unwrap_used)]
+
+use jiff::Timestamp;
+use protocol::{
+    Decision, Extra, InstanceId, Invalid, Kind, Message, Name, QueryId, Step, Subject, To, Verdict,
+    message::{Accept, Answer, Assign, Cancel, Close, Outcome, Progress, Query, Question, Reason, Reply},
+};
+
+use crate::{Applied, Book, Entry, Fold, Key};
+
+/// A time, in seconds.
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+pub(crate) fn instance(text: &str) -> InstanceId {
+    text.parse().unwrap()
+}
+
+/// What agent `a` decided to be: the only one there is.
+pub(crate) fn decision(agent: Option<&str>) -> Decision {
+    let step = if agent.is_some() { Step::Fallback } else { Step::None };
+    Decision { agent: agent.map(name), step, reason: "so".to_owned(), steps: vec![], candidates: vec![], hint: None, extra: Extra::new() }
+}
+
+pub(crate) fn assign(attempt: u32, to: &str) -> Assign {
+    Assign {
+        agent: name("a"),
+        instance: instance(to),
+        attempt,
+        deadline: at(600),
+        coordinator: instance("c"),
+        decision: decision(Some("a")),
+        extra: Extra::new(),
+    }
+}
+
+pub(crate) fn close(reason: Reason) -> Close {
+    let (code, message) = ("because".to_owned(), "Because.".to_owned());
+    Close { reason, code, message, pointer: None, hint: None, coordinator: instance("c"), extra: Extra::new() }
+}
+
+pub(crate) fn junk() -> Invalid {
+    Invalid { pointer: "/payload".to_owned(), keyword: "required".to_owned(), reason: "payload is missing".to_owned() }
+}
+
+/// A ledger in the making, and the book that has read it. Each message is stored a second after the last.
+pub(crate) struct Log {
+    pub(crate) key: Key,
+    pub(crate) book: Book,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) second: i64,
+}
+
+impl Log {
+    /// Nothing yet.
+    pub(crate) fn empty() -> Self {
+        let key = Key { id: "0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3".parse::<QueryId>().unwrap(), requester: name("me") };
+        Self { key, book: Book::default(), entries: Vec::new(), second: 0 }
+    }
+
+    /// A query is stored.
+    pub(crate) fn of(query: Query) -> Self {
+        let mut log = Self::empty();
+        log.write(Kind::Query, "me", To::Any, Ok(Message::Query(query)));
+        log
+    }
+
+    /// A plain query is stored.
+    pub(crate) fn posted() -> Self {
+        Self::of(Query::new(name("me"), "request", "What is known?"))
+    }
+
+    /// Stores and reads a message, a second after the last.
+    pub(crate) fn write(&mut self, kind: Kind, from: &str, to: To, body: Result<Message, Invalid>) -> Verdict {
+        let subject = Subject::new(kind, self.key.id, name(from), to).unwrap();
+        let seq = self.book.last() + 1;
+        self.second += 1;
+        let entry = Entry { seq, time: at(self.second), subject, body };
+        let Applied { verdict, .. } = self.book.apply(&entry);
+        self.entries.push(entry);
+        verdict
+    }
+
+    pub(crate) fn fold(&self) -> &Fold {
+        self.book.get(&self.key).unwrap()
+    }
+
+    fn mine(&mut self, to: &str, message: Message) -> Verdict {
+        let to = if to == "coordinator" { Name::coordinator() } else { name(to) };
+        self.write(message.kind(), "me", To::One(to), Ok(message))
+    }
+
+    fn agents(&mut self, message: Message) -> Verdict {
+        self.write(message.kind(), "a", To::One(name("me")), Ok(message))
+    }
+
+    pub(crate) fn assign(&mut self, attempt: u32, to: &str) -> Verdict {
+        self.mine("a", Message::Assign(assign(attempt, to)))
+    }
+
+    pub(crate) fn accept(&mut self, attempt: u32, by: &str) -> Verdict {
+        let (agent, instance) = (name("a"), instance(by));
+        self.agents(Message::Accept(Accept { agent, attempt, instance, lease_ms: None, extra: Extra::new() }))
+    }
+
+    pub(crate) fn progress(&mut self, attempt: u32, by: &str) -> Verdict {
+        let (agent, status, instance) = (name("a"), "busy".to_owned(), Some(instance(by)));
+        self.agents(Message::Progress(Progress { agent, status, progress: None, attempt: Some(attempt), instance, extra: Extra::new() }))
+    }
+
+    pub(crate) fn question(&mut self, attempt: u32, by: &str, question: u32) -> Verdict {
+        self.agents(Message::Question(Question {
+            agent: name("a"),
+            attempt,
+            instance: instance(by),
+            question,
+            text: "Which?".to_owned(),
+            choices: None,
+            default: None,
+            timeout_ms: None,
+            extra: Extra::new(),
+        }))
+    }
+
+    pub(crate) fn reply(&mut self, question: u32) -> Verdict {
+        self.mine("a", Message::Reply(Reply { requesting_agent: name("me"), question, reply: "This.".into(), extra: Extra::new() }))
+    }
+
+    pub(crate) fn answer(&mut self, attempt: u32, by: &str, outcome: Outcome) -> Verdict {
+        self.agents(Message::Answer(Box::new(Answer {
+            agent: name("a"),
+            attempt,
+            instance: instance(by),
+            outcome,
+            delivery: "Done.".to_owned(),
+            result: None,
+            facts: vec![],
+            unknown: vec![],
+            usage: None,
+            failure: None,
+            extra: Extra::new(),
+        })))
+    }
+
+    pub(crate) fn cancel(&mut self) -> Verdict {
+        self.mine("coordinator", Message::Cancel(Cancel { requesting_agent: name("me"), reason: None, extra: Extra::new() }))
+    }
+
+    pub(crate) fn close(&mut self, reason: Reason) -> Verdict {
+        self.mine("me", Message::Close(close(reason)))
+    }
+}
