@@ -127,11 +127,7 @@ impl Hands {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use protocol::QueryId;
-
-    fn key() -> Key {
-        Key { id: QueryId::mint(), requester: "me".parse().unwrap() }
-    }
+    use crate::testing::key;
 
     #[test]
     fn work_goes_to_the_emptiest_hand_and_never_over_capacity() {
@@ -143,7 +139,7 @@ mod tests {
         assert!(hands.heard(&agent, &large, 3, now, later));
         let mut given = Vec::new();
         while let Some(instance) = hands.free(&agent).cloned() {
-            hands.hold(key(), agent.clone(), instance.clone());
+            hands.hold(key(given.len()), agent.clone(), instance.clone());
             given.push(instance);
         }
         assert_eq!(given.len(), 4);
@@ -154,7 +150,7 @@ mod tests {
     fn what_an_instance_held_before_it_was_heard_counts() {
         let (agent, instance): (Name, InstanceId) = ("a".parse().unwrap(), "i".parse().unwrap());
         let mut hands = Hands::default();
-        let held = key();
+        let held = key(0);
         hands.hold(held.clone(), agent.clone(), instance.clone());
         hands.heard(&agent, &instance, 1, Timestamp::UNIX_EPOCH, Timestamp::MAX);
         assert_eq!(hands.free(&agent), None);

@@ -81,13 +81,12 @@ impl Queue {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use protocol::QueryId;
+    use crate::testing::key;
 
     #[test]
     fn the_highest_priority_goes_first_then_the_oldest() {
         let agent: Name = "a".parse().unwrap();
-        let key = || Key { id: QueryId::mint(), requester: "me".parse().unwrap() };
-        let (old, new, urgent, idle) = (key(), key(), key(), key());
+        let (old, new, urgent, idle) = (key(0), key(1), key(2), key(3));
         let mut queue = Queue::default();
         queue.put(idle.clone(), agent.clone(), Ticket::new(Priority::Low, 1));
         queue.put(new.clone(), agent.clone(), Ticket::new(Priority::Normal, 3));
@@ -105,7 +104,7 @@ mod tests {
     #[test]
     fn a_query_stands_in_one_place() {
         let (a, b): (Name, Name) = ("a".parse().unwrap(), "b".parse().unwrap());
-        let key = Key { id: QueryId::mint(), requester: "me".parse().unwrap() };
+        let key = key(0);
         let mut queue = Queue::default();
         queue.put(key.clone(), a.clone(), Ticket::new(Priority::Normal, 1));
         queue.put(key.clone(), b.clone(), Ticket::new(Priority::Normal, 1));

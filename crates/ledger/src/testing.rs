@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use protocol::{
-    Decision, Extra, InstanceId, Invalid, Kind, Message, Name, QueryId, Step, Subject, To, Verdict,
+    Decision, Extra, InstanceId, Invalid, Kind, Message, Name, Step, Subject, To, Verdict,
     message::{Accept, Answer, Assign, Cancel, Close, Outcome, Progress, Query, Question, Reason, Reply},
 };
 
@@ -23,7 +23,12 @@ pub(crate) fn instance(text: &str) -> InstanceId {
     text.parse().unwrap()
 }
 
-/// What agent `a` decided to be: the only one there is.
+/// A query's key; each number has its own.
+pub(crate) fn key(n: usize) -> Key {
+    Key { id: format!("{n:08x}-0000-7000-8000-000000000000").parse().unwrap(), requester: name("me") }
+}
+
+/// The decision for an agent, or for nobody.
 pub(crate) fn decision(agent: Option<&str>) -> Decision {
     let step = if agent.is_some() { Step::Fallback } else { Step::None };
     Decision { agent: agent.map(name), step, reason: "so".to_owned(), steps: vec![], candidates: vec![], hint: None, extra: Extra::new() }
@@ -61,8 +66,7 @@ pub(crate) struct Log {
 impl Log {
     /// Nothing yet.
     pub(crate) fn empty() -> Self {
-        let key = Key { id: "0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3".parse::<QueryId>().unwrap(), requester: name("me") };
-        Self { key, book: Book::default(), entries: Vec::new(), second: 0 }
+        Self { key: key(0), book: Book::default(), entries: Vec::new(), second: 0 }
     }
 
     /// A query is stored.

@@ -1,6 +1,13 @@
 //! Connecting: one connection, under one name, to one space.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_nats::{ConnectOptions, jetstream};
 use protocol::{Name, Space};
@@ -46,6 +53,8 @@ pub struct Connection {
     pub(crate) client: async_nats::Client,
     pub(crate) js: jetstream::Context,
     names: Arc<(Space, Name)>,
+    /// Set when we close it ourselves, so that its end is no news.
+    closing: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -60,7 +69,8 @@ impl Connection {
     /// # Errors
     /// `unavailable`, `forbidden`, `server_unfit`, or `usage` for a file or URL that does not work.
     pub async fn open(options: Options) -> Result<Self, Error> {
-        let connect = connect_options(&options).await?.connect(&options.url);
+        let closing = Arc::new(AtomicBool::new(false));
+        let connect = connect_options(&options, closing.clone()).await?.connect(&options.url);
         let client = tokio::time::timeout(options.timeout, connect)
             .await
             .map_err(|_| Error::new(Kind::Unavailable, format!("no connection to {} within {:?}", options.url, options.timeout)))?
@@ -75,7 +85,7 @@ impl Connection {
             return Err(Error::new(Kind::ServerUnfit, format!("{} runs without JetStream", options.url)));
         }
         let js = jetstream::context::ContextBuilder::new().timeout(ANSWER).ack_timeout(ANSWER).max_ack_inflight(8192).build(client.clone());
-        Ok(Self { client, js, names: Arc::new((options.space, options.name)) })
+        Ok(Self { client, js, names: Arc::new((options.space, options.name)), closing })
     }
 
     /// The bus that the connection belongs to.
@@ -110,11 +120,12 @@ impl Connection {
 
     /// Sends what is buffered and closes the connection. Waits 5 s at most.
     pub async fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
         let _ = tokio::time::timeout(ANSWER, self.client.drain()).await;
     }
 }
 
-async fn connect_options(options: &Options) -> Result<ConnectOptions, Error> {
+async fn connect_options(options: &Options, closing: Arc<AtomicBool>) -> Result<ConnectOptions, Error> {
     let me = options.name.token();
     let mut connect = ConnectOptions::new()
         .name(format!("agentbus {}", options.name))
@@ -124,12 +135,9 @@ async fn connect_options(options: &Options) -> Result<ConnectOptions, Error> {
         // The library's default takes minutes to notice a frozen server.
         .ping_interval(Duration::from_secs(5))
         .reconnect_delay_callback(|attempt| Duration::from_millis((50 << attempt.min(5)) as u64))
-        .event_callback(|event| async move {
-            match &event {
-                async_nats::Event::Connected | async_nats::Event::Draining | async_nats::Event::Closed => tracing::debug!(%event, "NATS connection"),
-                async_nats::Event::SlowConsumer(_) => tracing::warn!("messages were dropped: a subscription is read too slowly"),
-                _ => tracing::warn!(%event, "NATS connection"),
-            }
+        .event_callback(move |event| {
+            let closing = closing.load(Ordering::Relaxed);
+            async move { told(&event, closing) }
         });
     if let Some(creds) = &options.creds {
         connect =
@@ -142,6 +150,16 @@ async fn connect_options(options: &Options) -> Result<ConnectOptions, Error> {
         connect = connect.add_client_certificate(cert.clone(), key.clone()).require_tls(true);
     }
     Ok(connect)
+}
+
+/// Logs what happens to a connection.
+fn told(event: &async_nats::Event, closing: bool) {
+    match event {
+        async_nats::Event::SlowConsumer(_) => tracing::warn!("messages were dropped: a subscription is read too slowly"),
+        async_nats::Event::Connected => tracing::debug!("connected to NATS"),
+        _ if closing => tracing::debug!(%event, "NATS connection"),
+        _ => tracing::warn!(%event, "NATS connection"),
+    }
 }
 
 fn refused(url: &str, error: &async_nats::ConnectError) -> Error {

@@ -22,16 +22,19 @@ const LONGEST: Duration = Duration::from_secs(5);
 pub(super) async fn attempt(task: Task, handler: Arc<dyn Handler>, lease: Duration) {
     let stopped = task.stopped.clone();
     let work = async {
-        // The acceptance is on its way before anything that the handler sends; nothing waits for it.
-        let work = AssertUnwindSafe(handler.handle(task.clone())).catch_unwind();
-        let ((), result) = futures::join!(accept(&task, lease), work);
+        let result = AssertUnwindSafe(handler.handle(task.clone())).catch_unwind().await;
         let result = result.unwrap_or_else(|_| Err(Fault::retry("handler_panicked", "the handler panicked; its log says where")));
         deliver(&task, answer(&task, result)).await;
+    };
+    // The acceptance is polled first, so it is on its way before anything that the handler sends;
+    // nothing waits until it is stored.
+    let all = async {
+        futures::join!(accept(&task, lease), work);
     };
     tokio::select! {
         biased;
         () = stopped.cancelled() => tracing::debug!(id = %task.id(), "stopped"),
-        () = work => {}
+        () = all => {}
     }
 }
 

@@ -42,6 +42,7 @@ impl Agents {
             None if present.is_empty() => printer::say("no agent is known yet; start some with 'agentbus serve agents --agents DIR'"),
             None => printer::data(show::table(
                 ["name", "handler", "live", "load", "waiting", "answers", "description"],
+                5,
                 present.iter().map(row),
             )),
         }

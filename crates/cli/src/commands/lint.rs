@@ -42,5 +42,5 @@ fn summary(files: usize, errors: usize, found: &[Diagnostic]) -> String {
     let count = |n: usize, noun: &str| if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") };
     let warnings = found.len().saturating_sub(errors);
     let counts = [count(files, "file"), count(errors, "error"), count(warnings, "warning")].join(", ");
-    if files == 0 { format!("{counts}; a definition is a Markdown file that begins with front matter") } else { counts }
+    if files == 0 && errors == 0 { format!("{counts}; a definition is a Markdown file that begins with front matter") } else { counts }
 }

@@ -7,6 +7,7 @@ use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
+use jiff::Timestamp;
 
 use crate::{
     args::{From, Global},
@@ -50,8 +51,9 @@ impl List {
             printer::say("no such query is in the ledger");
             return Ok(ExitCode::SUCCESS);
         }
-        let header = ["id", "state", "type", "requester", "agent", "posted", "waits for"];
-        printer::data(show::table(header, queries.iter().map(row)));
+        let header = ["id", "state", "age", "type", "requester", "agent", "waits for"];
+        let now = Timestamp::now();
+        printer::data(show::table(header, 3, queries.iter().map(|query| row(query, now))));
         if queries.len() == usize::from(self.limit) {
             printer::say(format!("the newest {}; there may be more: --limit N", self.limit));
         }
@@ -59,14 +61,14 @@ impl List {
     }
 }
 
-fn row(query: &Summary) -> [String; 7] {
+fn row(query: &Summary, now: Timestamp) -> [String; 7] {
     [
         query.id.to_string(),
         query.state.to_string(),
+        show::age(query.posted_at, now),
         query.request_type.as_deref().map_or_else(|| "?".to_owned(), |request_type| show::cut(&show::plain(request_type), TYPE)),
         query.requester.to_string(),
-        query.agent.as_ref().map_or_else(|| "-".to_owned(), Name::to_string),
-        show::moment(query.posted_at),
+        query.agent.as_ref().map(Name::to_string).unwrap_or_default(),
         query.waiting_for.as_deref().map(show::plain).unwrap_or_default(),
     ]
 }

@@ -18,7 +18,7 @@ pub(crate) struct Schema {
 impl Schema {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         match self.name {
-            None => printer::data(show::table(["name", "what it is"], schema::ALL.iter().map(row))),
+            None => printer::data(show::table(["name", "what it is"], 1, schema::ALL.iter().map(row))),
             Some(name) => printer::data(schema::text(&name).ok_or_else(|| unknown(&name))?),
         }
         Ok(ExitCode::SUCCESS)

@@ -35,6 +35,7 @@ fn graphical(found: &[Diagnostic], width: usize) -> String {
             if drawn.is_err() {
                 out.push_str(&line(diagnostic));
             }
+            out.push('\n');
         }
     }
     out
@@ -59,7 +60,8 @@ impl fmt::Display for Finding<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without its text a finding still says where it is.
         if self.source.is_none() {
-            write!(f, "{}: ", plain(&self.diagnostic.file.display().to_string()))?;
+            let Diagnostic { file, place, .. } = self.diagnostic;
+            write!(f, "{}:{}:{}: ", plain(&file.display().to_string()), place.line, place.column)?;
         }
         f.write_str(&plain(&self.diagnostic.message))
     }
@@ -152,6 +154,6 @@ mod tests {
     fn a_file_that_cannot_be_shown_is_named() {
         let (_folder, mut found) = found("---\nbus: 1\n---\n");
         found.iter_mut().for_each(|finding| finding.file = "gone.md".into());
-        assert!(uncoloured(&graphical(&found, 80)).contains("gone.md"));
+        assert!(uncoloured(&graphical(&found, 80)).contains("gone.md:1:1: "));
     }
 }

@@ -9,7 +9,7 @@ use super::{
     fields::Fields,
     plain::{cut, plain, value, word},
     style::{bold, dim},
-    time::moment,
+    time::{age, moment},
 };
 
 /// What stands before evidence everywhere.
@@ -62,11 +62,11 @@ pub(crate) fn facts(facts: &[Fact]) -> String {
     out.finish()
 }
 
-/// Facts as rows of a table: key, value, kind, observer, time, source.
-pub(crate) fn rows(facts: &[Fact]) -> Vec<[String; 6]> {
+/// Facts as rows of a table: key, value, kind, observer, age, source.
+pub(crate) fn rows(facts: &[Fact], now: Timestamp) -> Vec<[String; 6]> {
     let row = |fact: &Fact| {
         let (value, source) = (cut(&value(&fact.value), CELL), cut(&plain(&fact.source), CELL));
-        [fact.key.to_string(), value, word(&fact.kind), fact.observed_by.to_string(), moment(fact.observed_at), source]
+        [fact.key.to_string(), value, word(&fact.kind), fact.observed_by.to_string(), age(fact.observed_at, now), source]
     };
     facts.iter().map(row).collect()
 }
@@ -106,7 +106,7 @@ mod tests {
         if let Some(fact) = facts.first_mut() {
             fact.value = json!("x\n".repeat(100));
         }
-        let rows = rows(&facts);
+        let rows = rows(&facts, Timestamp::UNIX_EPOCH);
         assert!(rows.iter().flatten().all(|cell| cell.chars().count() <= CELL && !cell.contains(['\n', '\u{1b}'])), "{rows:?}");
     }
 }

@@ -34,7 +34,7 @@ pub(crate) use gist::progress;
 pub(crate) use nearest::nearest;
 pub(crate) use plain::{cut, plain};
 pub(crate) use table::table;
-pub(crate) use time::moment;
+pub(crate) use time::age;
 
 use crate::printer;
 

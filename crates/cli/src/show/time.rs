@@ -12,6 +12,17 @@ pub(crate) fn moment(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// How long ago that was, in its largest unit, as in `5m`.
+pub(crate) fn age(time: Timestamp, now: Timestamp) -> String {
+    let secs = now.duration_since(time).as_secs().max(0);
+    match secs {
+        0..60 => format!("{secs}s"),
+        60..3_600 => format!("{}m", secs / 60),
+        3_600..172_800 => format!("{}h", secs / 3_600),
+        _ => format!("{}d", secs / 86_400),
+    }
+}
+
 /// How long it took from one time to another: milliseconds below a minute, seconds above.
 pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
     let span = to.duration_since(from);
@@ -35,6 +46,14 @@ mod tests {
     fn times_are_utc() {
         let time = at("2026-11-21T09:05:07.123987+02:00");
         assert_eq!((clock(time), moment(time)), ("07:05:07.123".to_owned(), "2026-11-21 07:05:07 UTC".to_owned()));
+    }
+
+    #[test]
+    fn an_age_has_one_unit() {
+        let shown = |time: &str| age(at(time), at("2026-11-21T09:00:00Z"));
+        let times =
+            ["2026-11-21T09:00:01Z", "2026-11-21T08:59:01Z", "2026-11-21T08:00:01Z", "2026-11-19T09:00:01Z", "2026-10-22T09:00:00Z"];
+        assert_eq!(times.map(shown), ["0s", "59s", "59m", "47h", "30d"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! - `AGENTBUS_SIM_SCHEDULES`: how many runs; 100,000 if not set.
 //! - `AGENTBUS_SIM_SEED`: make only the run of this seed, and print its steps if it fails.
 //!
-//! Reading order: [`world`], then [`coordinator`] with its [`lives`], [`instance`] and [`requests`], who live in it;
+//! Reading order: [`world`] with its [`trouble`] and its [`server`], then [`coordinator`] with its [`lives`], [`instance`] and [`requests`], who live in it;
 //! [`model`] and [`rules`], which judge it; [`mutant`], which shows that they can fail.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -25,8 +25,10 @@ mod requests;
 mod rng;
 mod rules;
 mod runner;
+mod server;
 mod stream;
 mod tally;
+mod trouble;
 mod truths;
 mod world;
 

@@ -55,6 +55,21 @@ pub(crate) fn junk() -> Invalid {
     Invalid { pointer: "/payload".to_owned(), keyword: "required".to_owned(), reason: "payload is missing".to_owned() }
 }
 
+/// What else may happen to a request, with its chance in percent.
+const fn second_thoughts(n: usize) -> [(u64, Act); 9] {
+    [
+        (25, Act::Post(n)),
+        (10, Act::Post(n)),
+        (15, Act::Change(n)),
+        (8, Act::Steal(n)),
+        (20, Act::Cancel(n)),
+        (10, Act::Meddle(n)),
+        (12, Act::Junk(n)),
+        (8, Act::OffSubject(n)),
+        (30, Act::Forge(n)),
+    ]
+}
+
 impl World {
     /// Plans what people will do until `end`.
     pub(crate) fn plan_requests(&mut self, end: Ms) {
@@ -63,21 +78,10 @@ impl World {
             self.requests.push(request);
             let start = self.rng.between(0, end * 2 / 3);
             self.agenda.put(start, Event::Act(Act::Post(n)));
-            let extras: [(u64, fn(usize) -> Act); 9] = [
-                (25, Act::Post),
-                (10, Act::Post),
-                (15, Act::Change),
-                (8, Act::Steal),
-                (20, Act::Cancel),
-                (10, Act::Meddle),
-                (12, Act::Junk),
-                (8, Act::OffSubject),
-                (30, Act::Forge),
-            ];
-            for (chance, act) in extras {
+            for (chance, act) in second_thoughts(n) {
                 if self.rng.percent(chance) {
                     let when = self.rng.between((start - 100).max(0), (start + 4000).min(end));
-                    self.agenda.put(when, Event::Act(act(n)));
+                    self.agenda.put(when, Event::Act(act));
                 }
             }
             if self.rng.percent(10) {

@@ -6,7 +6,7 @@ pub(crate) struct Rng(u64);
 
 impl Rng {
     pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed ^ 0x5eed_0f_a9e4_7b05)
+        Self(seed ^ 0x5eed_0fa9_e47b_0005)
     }
 
     pub(crate) const fn next(&mut self) -> u64 {

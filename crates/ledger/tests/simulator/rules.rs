@@ -270,8 +270,8 @@ pub(crate) fn no_hand_idles(world: &World, index: usize) -> Checked {
 
 /// A coordinator has read an entry: every fold under its id agrees with the model.
 pub(crate) fn folds(world: &World, index: usize, stored: &Stored) -> Checked {
-    let keys = world.truths.keys().filter(|key| key.id == stored.slot.id);
-    keys.map(|key| agrees(world, &world.coordinators[index], key)).collect()
+    let mut keys = world.truths.keys().filter(|key| key.id == stored.slot.id);
+    keys.try_for_each(|key| agrees(world, &world.coordinators[index], key))
 }
 
 fn agrees(world: &World, coordinator: &Coordinator, key: &Key) -> Checked {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use agentbus::{Fact, FactKey};
 use clap::Args;
+use jiff::Timestamp;
 
 use crate::{
     args::{From, Global},
@@ -66,7 +67,8 @@ impl List {
         } else if facts.is_empty() {
             printer::say("no facts yet; state one: agentbus context set team.size 12 --source \"the org chart\"");
         } else {
-            printer::data(show::table(["key", "value", "kind", "observed by", "when", "source"], show::fact_rows(&facts)));
+            let rows = show::fact_rows(&facts, Timestamp::now());
+            printer::data(show::table(["key", "value", "kind", "observed by", "age", "source"], 1, rows));
         }
         Ok(ExitCode::SUCCESS)
     }
