@@ -50,7 +50,11 @@ async fn what_cannot_be_answered_says_why() {
     let asked = call(&client, "ask", wrong.clone()).await;
     assert_eq!((&asked["state"], &asked["close"]["pointer"]), (&json!("rejected"), &json!("/payload/query")), "{asked:#}");
     let posted = call(&client, "post", wrong).await;
-    assert_eq!((&posted["error"]["code"], &posted["error"]["pointer"]), (&json!("schema_violation"), &json!("/payload/query")), "{posted:#}");
+    assert_eq!(
+        (&posted["error"]["code"], &posted["error"]["pointer"]),
+        (&json!("schema_violation"), &json!("/payload/query")),
+        "{posted:#}"
+    );
     assert_eq!(call(&client, "status", QueryId::mint().to_string()).await["error"]["code"], json!("not_found"));
     assert_eq!(call(&client, "status", "nonsense").await["error"]["code"], json!("malformed_json"));
     assert_eq!(call(&client, "list", "{\"state\": \"nowhere\"}").await["error"]["code"], json!("schema_violation"));

@@ -57,7 +57,8 @@ async fn a_coordinator_that_is_replaced_in_mid_flight_loses_nothing() {
     for number in 0..12 {
         asked.push(client.ask(to("worker", &number.to_string())).await.expect("posted"));
     }
-    eventually_async("four in hand", || async { if runs.load(Ordering::SeqCst) == 4 { Ok(()) } else { Err(runs.load(Ordering::SeqCst)) } }).await;
+    eventually_async("four in hand", || async { if runs.load(Ordering::SeqCst) == 4 { Ok(()) } else { Err(runs.load(Ordering::SeqCst)) } })
+        .await;
 
     let TestBus { server, coordinator } = bus;
     coordinator.drain().await;
@@ -80,7 +81,8 @@ async fn a_server_that_is_killed_and_restarted_loses_nothing() {
     for number in 0..8 {
         asked.push(client.ask(to("worker", &number.to_string())).await.expect("posted"));
     }
-    eventually_async("all in hand", || async { if runs.load(Ordering::SeqCst) == 8 { Ok(()) } else { Err(runs.load(Ordering::SeqCst)) } }).await;
+    eventually_async("all in hand", || async { if runs.load(Ordering::SeqCst) == 8 { Ok(()) } else { Err(runs.load(Ordering::SeqCst)) } })
+        .await;
 
     kill(bus.server.pid());
     bus.server.restart().await;
@@ -151,7 +153,10 @@ async fn a_cancelled_query_ends_once_and_its_handler_is_stopped() {
 
     // The hand is free again only because the handler was stopped: the gate is still shut.
     let next = client.ask(to("worker", "next")).await.expect("posted");
-    eventually_async("the next in hand", || async { if runs.load(Ordering::SeqCst) == 2 { Ok(()) } else { Err(runs.load(Ordering::SeqCst)) } }).await;
+    eventually_async("the next in hand", || async {
+        if runs.load(Ordering::SeqCst) == 2 { Ok(()) } else { Err(runs.load(Ordering::SeqCst)) }
+    })
+    .await;
     gate.add_permits(10);
     assert_eq!(next.ended().await.expect("it ends").state, State::Completed);
     let refused = client.cancel(id, None).await.expect_err("it has ended");

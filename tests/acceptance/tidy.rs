@@ -40,7 +40,8 @@ fn expect_none(rule: &str, offenders: &[String]) {
 
 #[test]
 fn every_source_file_says_what_it_is() {
-    let bare = files(&[".rs"]).into_iter().filter(|(_, text)| !text.trim_start().starts_with("//!")).map(|(path, _)| path.display().to_string());
+    let bare =
+        files(&[".rs"]).into_iter().filter(|(_, text)| !text.trim_start().starts_with("//!")).map(|(path, _)| path.display().to_string());
     expect_none("A source file begins with a module doc (//!): what it owns, what it must not do.", &bare.collect::<Vec<_>>());
 }
 
@@ -54,17 +55,23 @@ fn files_are_small() {
 #[test]
 fn only_the_nats_room_names_the_client_library() {
     let strangers = files(&[".rs"]).into_iter().filter(|(path, text)| !path.starts_with("crates/nats") && text.contains("async_nats"));
-    let strangers: Vec<_> = strangers.map(|(path, _)| path).filter(|path| !path.ends_with("tidy.rs")).map(|path| path.display().to_string()).collect();
+    let strangers: Vec<_> =
+        strangers.map(|(path, _)| path).filter(|path| !path.ends_with("tidy.rs")).map(|path| path.display().to_string()).collect();
     expect_none("Only crates/nats knows async-nats: add what is missing there.", &strangers);
 }
 
 #[test]
 fn subjects_are_spelled_in_one_place() {
     let spelled = files(&[".rs"]).into_iter().filter(|(path, _)| path.starts_with("crates") && !path.starts_with("crates/protocol"));
-    let starts: Vec<_> = Kind::ALL.iter().map(|kind| format!("bus.{kind}.")).chain(["bus.*".to_owned(), "agentbus.ask".to_owned()]).collect();
+    let starts: Vec<_> =
+        Kind::ALL.iter().map(|kind| format!("bus.{kind}.")).chain(["bus.*".to_owned(), "agentbus.ask".to_owned()]).collect();
     let code = |text: &str| text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
-    let inner = |text: &str| code(text).lines().any(|line| !line.trim_start().starts_with("//") && starts.iter().any(|start| line.contains(start)));
-    let spelled: Vec<_> = spelled.filter(|(path, text)| !path.components().any(|part| part.as_os_str() == "tests") && inner(text)).map(|(path, _)| path.display().to_string()).collect();
+    let inner =
+        |text: &str| code(text).lines().any(|line| !line.trim_start().starts_with("//") && starts.iter().any(|start| line.contains(start)));
+    let spelled: Vec<_> = spelled
+        .filter(|(path, text)| !path.components().any(|part| part.as_os_str() == "tests") && inner(text))
+        .map(|(path, _)| path.display().to_string())
+        .collect();
     expect_none("protocol::Space and protocol::Subject spell subjects; nothing else does.", &spelled);
 }
 
@@ -84,7 +91,13 @@ fn tests_wait_for_things_and_never_for_times() {
 #[test]
 fn the_repository_names_no_machine_and_no_registry_host() {
     // Put together, so that this file does not hold what it looks for.
-    let words = [["/ro", "ot/"].concat(), ["/wo", "rk/"].concat(), ["files.python", "hosted.org"].concat(), ["static.crates", ".io"].concat(), ["registry.npm", "js.org"].concat()];
+    let words = [
+        ["/ro", "ot/"].concat(),
+        ["/wo", "rk/"].concat(),
+        ["files.python", "hosted.org"].concat(),
+        ["static.crates", ".io"].concat(),
+        ["registry.npm", "js.org"].concat(),
+    ];
     let mut named = Vec::new();
     for (path, text) in files(&[".rs", ".toml", ".md", ".json", ".yml", ".yaml", "run"]) {
         named.extend(words.iter().filter(|word| text.contains(word.as_str())).map(|word| format!("{}: {word}", path.display())));
@@ -100,8 +113,15 @@ fn rooms_depend_one_way() {
     for (at, room) in order.iter().enumerate() {
         let Ok(manifest) = fs::read_to_string(root().join("crates").join(room).join("Cargo.toml")) else { continue };
         let uses = manifest.split("[dependencies]").nth(1).unwrap_or_default().split("\n[").next().unwrap_or_default();
-        let later = order.iter().skip(at + 1).chain(["testkit"].iter()).filter(|later| uses.lines().any(|line| line.starts_with(&format!("{later}."))));
+        let later = order
+            .iter()
+            .skip(at + 1)
+            .chain(["testkit"].iter())
+            .filter(|later| uses.lines().any(|line| line.starts_with(&format!("{later}."))));
         backwards.extend(later.map(|later| format!("{room} depends on {later}")));
     }
-    expect_none("Dependencies run one way: protocol, roster and ledger, nats, agentbus, coordinator and handlers, gateway, cli.", &backwards);
+    expect_none(
+        "Dependencies run one way: protocol, roster and ledger, nats, agentbus, coordinator and handlers, gateway, cli.",
+        &backwards,
+    );
 }

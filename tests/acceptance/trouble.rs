@@ -11,7 +11,8 @@ fn run(dir: &Path, args: &[&str]) -> Output {
 #[test]
 fn wrong_use_exits_64_and_says_what_is_wrong() {
     let dir = tempfile::tempdir().expect("a folder");
-    fs::write(dir.path().join("query.json"), "{\"requesting_agent\": \"alice\", \"request_type\": \"x\", \"payload\": {}}").expect("a file");
+    fs::write(dir.path().join("query.json"), "{\"requesting_agent\": \"alice\", \"request_type\": \"x\", \"payload\": {}}")
+        .expect("a file");
     let cases: &[(&[&str], &str)] = &[
         (&["ask", "--from", "a b", "hello"], "' '"),
         (&["ask", "--from", "*", "hello"], "'*'"),

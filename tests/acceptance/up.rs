@@ -11,7 +11,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use testkit::{Output, Process, agentbus};
 
-const QUESTION: &str = "MLOps context needed: team size, ML workloads, current infrastructure, pain points, compliance requirements, and growth projections.";
+const QUESTION: &str =
+    "MLOps context needed: team size, ML workloads, current infrastructure, pain points, compliance requirements, and growth projections.";
 
 /// A repository with something to find in it, and agent files with invented figures in them.
 struct Repository(TempDir);
@@ -91,7 +92,10 @@ fn a_first_session() {
     let unknown: Vec<_> = first["answer"]["unknown"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     assert_eq!(unknown, ["pain points", "compliance requirements", "growth projections"]);
     for fact in first["answer"]["facts"].as_array().expect("facts") {
-        assert!(["source", "observed_by", "observed_at"].iter().all(|field| fact[field].as_str().is_some_and(|text| !text.is_empty())), "{fact:#}");
+        assert!(
+            ["source", "observed_by", "observed_at"].iter().all(|field| fact[field].as_str().is_some_and(|text| !text.is_empty())),
+            "{fact:#}"
+        );
     }
     let second = repository.ask();
     assert_ne!(first["id"], second["id"]);
@@ -105,12 +109,14 @@ fn a_first_session() {
     }
 
     assert_eq!(repository.run(&["context", "set", "team.size", "12", "--source", "staff list"]).code, Some(0));
-    let reported = repository.run(&["progress", "--agent", "mlops-engineer", "--status", "building", "{\"growth_projections\": \"none yet\"}"]);
+    let reported =
+        repository.run(&["progress", "--agent", "mlops-engineer", "--status", "building", "{\"growth_projections\": \"none yet\"}"]);
     assert_eq!(reported.code, Some(0), "{reported:?}");
     let third = repository.ask();
     assert_eq!(topic(&third, "team size")["status"], "known", "{third:#}");
     assert_eq!(topic(&third, "growth projections")["status"], "known", "{third:#}");
-    let fact = third["answer"]["facts"].as_array().expect("facts").iter().find(|fact| fact["key"] == "team.size").expect("the size").clone();
+    let fact =
+        third["answer"]["facts"].as_array().expect("facts").iter().find(|fact| fact["key"] == "team.size").expect("the size").clone();
     assert_eq!((&fact["value"], &fact["source"], &fact["observed_by"]), (&12.into(), &"staff list".into(), &"cli".into()));
 
     let id = third["id"].as_str().expect("an id");
@@ -158,7 +164,8 @@ fn parts_can_run_apart() {
     let agents = Process::start(agentbus(repository.path()).args(["serve", "agents"]).args(space));
     let _ = agents.says("3 agents");
 
-    let asked = Process::run(agentbus(repository.path()).args(["ask", "--json", "--type", "get_project_context", "languages?"]).args(space));
+    let asked =
+        Process::run(agentbus(repository.path()).args(["ask", "--json", "--type", "get_project_context", "languages?"]).args(space));
     assert_eq!(asked.code, Some(0), "{asked:?}");
     assert_eq!(repository.json(&["list", "--json"]).as_array().map(Vec::len), Some(0), "two spaces do not meet");
     for part in [agents, coordinator, up] {

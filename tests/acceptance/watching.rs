@@ -14,7 +14,9 @@ fn fields(number: u32) -> Extra {
 
 fn number(entry: &agentbus::Entry) -> u64 {
     match &entry.body {
-        Ok(agentbus::Message::Progress(progress)) => progress.progress.as_ref().and_then(|fields| fields["number"].as_u64()).expect("a number"),
+        Ok(agentbus::Message::Progress(progress)) => {
+            progress.progress.as_ref().and_then(|fields| fields["number"].as_u64()).expect("a number")
+        }
         other => panic!("not a progress report: {other:?}"),
     }
 }

@@ -112,6 +112,7 @@ impl Command {
             | Self::Agents(agents::Agents { json, .. })
             | Self::Route(route::Route { json, .. })
             | Self::Lint(lint::Lint { json, .. }) => *json,
+            Self::Context(context) => context.wants_json(),
             _ => false,
         }
     }
@@ -158,7 +159,10 @@ pub(crate) struct Question {
 /// Reads a duration as in `30s`, `10m`, `2h` or `1d`.
 pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
     let parsed: Result<jiff::SignedDuration, _> = text.parse();
-    let days = text.strip_suffix('d').and_then(|days| days.parse().ok()).map(|days: i64| jiff::SignedDuration::from_hours(days.saturating_mul(24)));
+    let days = text
+        .strip_suffix('d')
+        .and_then(|days| days.parse().ok())
+        .map(|days: i64| jiff::SignedDuration::from_hours(days.saturating_mul(24)));
     let duration = days.or(parsed.ok()).ok_or_else(|| "use a number and a unit, as in 30s, 10m, 2h or 1d".to_owned())?;
     std::time::Duration::try_from(duration).map_err(|_| "a duration may not be negative".to_owned())
 }

@@ -29,16 +29,17 @@ pub(crate) async fn connect(global: &Global, name: Name) -> Result<Bus, Failure>
     if printer::is_watched() && place.how != "--nats" {
         printer::say(format!("bus: {} ({})", place.url, place.how));
     }
-    let how = place.how;
-    let mut options = options(global, place.url, name)?;
-    options.creds = options.creds.or(place.creds);
-    if global.space.is_none()
-        && let Some(space) = place.space
-    {
-        options.space = space.parse().map_err(agentbus::Error::from)?;
-    }
-    let url = options.url.clone();
-    Bus::connect(options).await.map_err(|error| {
+    join(global, place, name).await
+}
+
+/// The same, as another name than a moment ago: says nothing of where the bus is.
+pub(crate) async fn reconnect(global: &Global, name: Name) -> Result<Bus, Failure> {
+    join(global, find(global)?, name).await
+}
+
+async fn join(global: &Global, place: Place, name: Name) -> Result<Bus, Failure> {
+    let (url, how) = (place.url.clone(), place.how);
+    Bus::connect(at(global, place, name)?).await.map_err(|error| {
         if error.code() != "unavailable" {
             return Failure::from(error);
         }
@@ -47,16 +48,25 @@ pub(crate) async fn connect(global: &Global, name: Name) -> Result<Bus, Failure>
     })
 }
 
-/// The server that the options, this directory or the environment name.
-pub(crate) fn url(global: &Global) -> Result<String, Failure> {
-    Ok(find(global)?.url)
+/// How to connect as `name` to the bus that the options, this directory or the environment name.
+pub(crate) fn options(global: &Global, name: Name) -> Result<Options, Failure> {
+    at(global, find(global)?, name)
 }
 
-/// The connection options that were given, for this server and name.
-pub(crate) fn options(global: &Global, url: String, name: Name) -> Result<Options, Failure> {
-    let mut options = Options::new(url, name);
-    options.space = global.space.clone().unwrap_or_default();
-    options.creds.clone_from(&global.creds);
+/// How to connect as `name` to this server.
+pub(crate) fn options_at(global: &Global, url: &str, name: Name) -> Result<Options, Failure> {
+    at(global, Place { url: url.to_owned(), how: "--nats", creds: None, space: None }, name)
+}
+
+/// What was typed wins over what was found.
+fn at(global: &Global, place: Place, name: Name) -> Result<Options, Failure> {
+    let mut options = Options::new(place.url, name);
+    options.space = match (&global.space, place.space) {
+        (Some(space), _) => space.clone(),
+        (None, Some(space)) => space.parse().map_err(agentbus::Error::from)?,
+        (None, None) => agentbus::Space::default(),
+    };
+    options.creds = global.creds.clone().or(place.creds);
     options.tls_ca.clone_from(&global.tls_ca);
     options.tls_client = match (&global.tls_cert, &global.tls_key) {
         (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
@@ -80,7 +90,10 @@ fn find(global: &Global) -> Result<Place, Failure> {
         }
     }
     if let Some(context) = context()? {
-        return Ok(Place { creds: context.creds.filter(|path| !path.as_os_str().is_empty()), ..place(context.url, "the NATS CLI context") });
+        return Ok(Place {
+            creds: context.creds.filter(|path| !path.as_os_str().is_empty()),
+            ..place(context.url, "the NATS CLI context")
+        });
     }
     Ok(place(DEFAULT.to_owned(), "the default"))
 }
@@ -93,12 +106,14 @@ struct Context {
 }
 
 fn context() -> Result<Option<Context>, Failure> {
-    let config = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
+    let config =
+        std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
     let Some(folder) = config.map(|config| config.join("nats")) else { return Ok(None) };
     let selected = std::env::var("NATS_CONTEXT").ok().or_else(|| std::fs::read_to_string(folder.join("context.txt")).ok());
     let Some(name) = selected.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()) else { return Ok(None) };
     let file = folder.join("context").join(format!("{name}.json"));
     let text = std::fs::read(&file).map_err(|error| Failure::usage("nats_context", format!("{}: {error}", file.display())))?;
-    let context: Context = serde_json::from_slice(&text).map_err(|error| Failure::usage("nats_context", format!("{}: {error}", file.display())))?;
+    let context: Context =
+        serde_json::from_slice(&text).map_err(|error| Failure::usage("nats_context", format!("{}: {error}", file.display())))?;
     Ok(Some(context).filter(|context| !context.url.is_empty()))
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use agentbus::Problem;
 use serde_json::json;
 
-use crate::printer;
+use crate::{printer, show};
 
 /// Exit codes (contract): 1 the query ended badly, 2 cannot reach or start the bus, 64 wrong use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +41,10 @@ impl Failure {
         if json {
             printer::json(&json!({ "error": self.problem }));
         }
-        printer::say(format!("error[{}]: {}", self.problem.code, self.problem.message));
+        // A problem of the coordinator may quote what somebody sent.
+        printer::say(format!("error[{}]: {}", self.problem.code, show::plain(&self.problem.message)));
         if let Some(hint) = &self.problem.hint {
-            printer::say(format!("  hint: {hint}"));
+            printer::say(format!("  hint: {}", show::plain(hint)));
         }
         ExitCode::from(self.exit as u8)
     }

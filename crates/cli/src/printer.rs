@@ -8,22 +8,31 @@ use serde::Serialize;
 
 /// Prints data.
 pub(crate) fn data(text: impl AsRef<str>) {
-    line(&mut anstream::stdout(), text.as_ref());
+    data_line(text);
 }
 
-/// Prints data as JSON, over several lines.
+/// Prints one of many lines of data. Returns whether anybody still reads them.
+pub(crate) fn data_line(text: impl AsRef<str>) -> bool {
+    line(&mut anstream::stdout(), text.as_ref()).is_ok()
+}
+
+/// Prints data as JSON, over several lines. Nothing is taken out of it, whoever reads it.
 pub(crate) fn json<T: Serialize>(value: &T) {
-    data(serde_json::to_string_pretty(value).unwrap_or_default());
+    if let Ok(text) = serde_json::to_string_pretty(value) {
+        // A reader that has gone away ends nothing that matters.
+        let _ = line(&mut std::io::stdout(), &text);
+    }
 }
 
-/// Prints data as JSON on one line.
-pub(crate) fn json_line<T: Serialize>(value: &T) {
-    data(serde_json::to_string(value).unwrap_or_default());
+/// Prints one of many lines of JSON. Returns whether anybody still reads them.
+pub(crate) fn json_line<T: Serialize>(value: &T) -> bool {
+    serde_json::to_string(value).is_ok_and(|text| line(&mut std::io::stdout(), &text).is_ok())
 }
 
 /// Says something to the user.
 pub(crate) fn say(text: impl AsRef<str>) {
-    line(&mut anstream::stderr(), text.as_ref());
+    // Nobody can be told that stderr is closed.
+    let _ = line(&mut anstream::stderr(), text.as_ref());
 }
 
 /// Whether somebody watches stderr.
@@ -31,8 +40,7 @@ pub(crate) fn is_watched() -> bool {
     std::io::stderr().is_terminal()
 }
 
-fn line(out: &mut impl Write, text: &str) {
-    // A reader that has gone away (a closed pipe) ends nothing that matters.
-    let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
-    let _ = out.flush();
+fn line(out: &mut impl Write, text: &str) -> std::io::Result<()> {
+    writeln!(out, "{}", text.trim_end_matches('\n'))?;
+    out.flush()
 }

@@ -17,6 +17,7 @@ const LOOK: Duration = Duration::from_millis(20);
 ///
 /// # Panics
 /// When it has not come within 30 s: with `what` and the last reason.
+#[expect(clippy::disallowed_methods, reason = "between two looks, in a test's own thread")]
 pub fn eventually<T, E: Debug>(what: &str, mut look: impl FnMut() -> Result<T, E>) -> T {
     let begun = Instant::now();
     loop {

@@ -83,3 +83,30 @@ fn row(Presence { card, instances, waiting }: &Presence) -> [String; 7] {
         short(&card.description),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    fn present() -> Vec<Presence> {
+        let instance = |load: u8| json!({ "instance": "i7", "capacity": 4, "load": load, "heard_at": "2026-11-21T09:00:00Z" });
+        let card =
+            json!({ "agent": "qa-expert", "handler": "exec", "aliases": ["tester"], "answers": ["get_a", "get_b"], "description": "a\nb" });
+        serde_json::from_value(json!([{ "card": card, "instances": [instance(1), instance(2)], "waiting": 3 }])).unwrap()
+    }
+
+    #[test]
+    fn a_row_sums_the_instances() {
+        assert_eq!(row(present().first().unwrap()), ["qa-expert", "exec", "2", "3/8", "3", "get_a, get_b", "a b"]);
+    }
+
+    #[test]
+    fn an_agent_goes_by_its_name_and_aliases_and_no_other() {
+        let ask = |name: &str| one(&name.parse().unwrap(), &present(), true);
+        assert!(ask("qa-expert").is_ok() && ask("tester").is_ok());
+        let failure = format!("{:?}", ask("qa-exprt").unwrap_err());
+        assert!(failure.contains("unknown_agent") && failure.contains("qa-expert"), "{failure}");
+    }
+}

@@ -57,7 +57,7 @@ async fn as_requester(global: &Global, id: QueryId) -> Result<Bus, Failure> {
         return Ok(bus);
     }
     bus.close().await;
-    bus::connect(global, record.requester).await
+    bus::reconnect(global, record.requester).await
 }
 
 fn pending(id: QueryId) -> Failure {

@@ -44,3 +44,15 @@ fn summary(files: usize, errors: usize, found: &[Diagnostic]) -> String {
     let counts = [count(files, "file"), count(errors, "error"), count(warnings, "warning")].join(", ");
     if files == 0 && errors == 0 { format!("{counts}; a definition is a Markdown file that begins with front matter") } else { counts }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::summary;
+
+    #[test]
+    fn the_summary_counts() {
+        assert_eq!(summary(1, 0, &[]), "1 file, 0 errors, 0 warnings");
+        assert!(summary(0, 0, &[]).contains("front matter"));
+        assert!(!summary(0, 1, &[]).contains("front matter"));
+    }
+}

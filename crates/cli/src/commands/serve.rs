@@ -13,12 +13,7 @@ use handlers::{Sources, Staff};
 use nats::Connection;
 use roster::Definition;
 
-use crate::{
-    args::Global,
-    bus,
-    failure::Failure,
-    printer,
-};
+use crate::{args::Global, bus, failure::Failure, printer};
 
 /// The context manager that the product brings.
 const CONTEXT_MANAGER: &str = include_str!("../../../../agents/context-manager.md");
@@ -63,8 +58,7 @@ impl Serve {
             Part::Coordinator => coordinator(global).await,
             Part::Agents(agents) => {
                 let definitions = agents.load()?;
-                let url = bus::url(global)?;
-                let staff = agents.staff(global, &url, &definitions).await?;
+                let staff = agents.staff(bus::options(global, host()?)?, &definitions).await?;
                 staff.describe();
                 super::told_to_stop().await?;
                 staff.drain(GRACE).await;
@@ -75,8 +69,9 @@ impl Serve {
 }
 
 async fn coordinator(global: &Global) -> Result<ExitCode, Failure> {
-    let url = bus::url(global)?;
-    let connection = Connection::open(bus::options(global, url.clone(), Name::coordinator())?).await?;
+    let options = bus::options(global, Name::coordinator())?;
+    let url = options.url.clone();
+    let connection = Connection::open(options).await?;
     let coordinator = Coordinator::start(connection.clone(), coordinator_options(Path::new("."))).await?;
     printer::data(format!("coordinator {} serves the bus '{}' at {url}", coordinator.instance(), connection.space()));
     super::told_to_stop().await?;
@@ -104,7 +99,8 @@ impl Agents {
             return Err(Failure::usage("no_such_folder", message).hint("Name a folder of agent definitions: --agents DIR"));
         }
         if !self.workdir.is_dir() {
-            return Err(Failure::usage("no_such_folder", format!("there is no folder {}", self.workdir.display())).hint("Name the repository: --workdir DIR"));
+            return Err(Failure::usage("no_such_folder", format!("there is no folder {}", self.workdir.display()))
+                .hint("Name the repository: --workdir DIR"));
         }
         let usual = || FOLDERS.iter().map(PathBuf::from).filter(|folder| folder.is_dir()).collect();
         let folders: Vec<PathBuf> = if self.folders.is_empty() { usual() } else { self.folders.clone() };
@@ -119,9 +115,8 @@ impl Agents {
     }
 
     /// Starts the agents, and returns when the coordinator knows of them.
-    pub(crate) async fn staff(&self, global: &Global, url: &str, definitions: &[Definition]) -> Result<Crew, Failure> {
-        let name: Name = "agent-host".parse().map_err(agentbus::Error::from)?;
-        let bus = Bus::connect(bus::options(global, url.to_owned(), name)?).await?;
+    pub(crate) async fn staff(&self, options: nats::Options, definitions: &[Definition]) -> Result<Crew, Failure> {
+        let bus = Bus::connect(options).await?;
         let observer: Name = "context-manager".parse().map_err(agentbus::Error::from)?;
         let sources = Sources { workdir: self.workdir.clone(), observer };
         let mut staff = Staff::start(&bus, definitions, sources).await?;
@@ -130,6 +125,11 @@ impl Agents {
         }
         Ok(Crew { bus, staff })
     }
+}
+
+/// The name under which a process connects that serves several agents.
+pub(crate) fn host() -> Result<Name, Failure> {
+    Ok("agent-host".parse().map_err(agentbus::Error::from)?)
 }
 
 /// Running agents, with their connection.
@@ -169,4 +169,3 @@ impl Crew {
         self.bus.close().await;
     }
 }
-

@@ -1,11 +1,6 @@
 //! `agentbus up`: server, coordinator and agents in one process tree.
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 use coordinator::Coordinator;
@@ -65,7 +60,8 @@ impl Up {
         let home = Home::at(self.data.clone());
         if let Some(running) = home.running() {
             let message = format!("a bus already runs here: {} (process {})", running.url, running.pid);
-            return Err(Failure::new(Exit::Unreachable, "already_running", message).hint("Use it, stop it with Ctrl-C, or choose another folder: --data DIR"));
+            return Err(Failure::new(Exit::Unreachable, "already_running", message)
+                .hint("Use it, stop it with Ctrl-C, or choose another folder: --data DIR"));
         }
         // What is wrong with the agents is said before anything is started.
         let definitions = self.agents.load()?;
@@ -101,10 +97,10 @@ impl Up {
         definitions: Vec<roster::Definition>,
         embedded: Option<Embedded>,
     ) -> Result<ExitCode, Failure> {
-        let connection = Connection::open(bus::options(global, url.to_owned(), agentbus::Name::coordinator())?).await?;
+        let connection = Connection::open(bus::options_at(global, url, agentbus::Name::coordinator())?).await?;
         let server_version = connection.server_version();
         let coordinator = Coordinator::start(connection.clone(), serve::coordinator_options(home.path())).await?;
-        let staff = self.agents.staff(global, url, &definitions).await?;
+        let staff = self.agents.staff(bus::options_at(global, url, serve::host()?)?, &definitions).await?;
         home.claim(url, connection.space())?;
         let how = if embedded.is_some() { "started here" } else { "not started here" };
         printer::data(format!("agentbus {} is up", env!("CARGO_PKG_VERSION")));
@@ -181,4 +177,3 @@ impl Embedded {
         }
     }
 }
-

@@ -58,10 +58,9 @@ impl Watch {
                     return Ok(ExitCode::SUCCESS);
                 }
                 entry = watcher.next() => {
-                    if self.json {
-                        printer::json_line(&show::entry_json(&entry));
-                    } else {
-                        printer::data(show::entry(&entry));
+                    let read = if self.json { printer::json_line(&show::entry_json(&entry)) } else { printer::data_line(show::entry(&entry)) };
+                    if !read {
+                        return Ok(ExitCode::SUCCESS);
                     }
                 }
             }

@@ -123,6 +123,10 @@ impl World {
     }
 
     fn deafen(&mut self, index: usize) {
+        // What was given up before this stays given up, although the clocks begin afresh.
+        let held = self.truths.keys().filter_map(|key| Some((key.clone(), self.truths.now(key)?.current.as_ref()?.1)));
+        let lost: Vec<_> = held.filter(|(key, attempt)| rules::is_lost(self, index, key, *attempt)).collect();
+        self.coordinators[index].lapsed.extend(lost);
         let coordinator = &mut self.coordinators[index];
         if coordinator.listening.take().is_none() {
             return;

@@ -94,6 +94,14 @@ impl World {
         self.agenda.put(back, Event::StartInstance(index));
     }
 
+    pub(crate) fn freeze_instance(&mut self, index: usize, pause: Ms) {
+        let instance = &mut self.instances[index];
+        if instance.frozen_until <= self.now {
+            instance.frozen_until = self.now + pause;
+            self.tally.count(Happening::InstanceFreeze);
+        }
+    }
+
     /// The instance that an event is meant for, if it still lives; while it is frozen, the event waits.
     pub(crate) fn reach_instance(&mut self, life: Life, event: impl FnOnce() -> Event) -> bool {
         let instance = &self.instances[life.index];

@@ -83,7 +83,11 @@ impl World {
     }
 
     pub(crate) fn freeze_coordinator(&mut self, index: usize, pause: Ms) {
-        self.tally.count(Happening::CoordinatorFreeze);
-        self.coordinators[index].frozen = Some((self.now, self.now + pause));
+        let coordinator = &mut self.coordinators[index];
+        // What waits for the end of one freeze must not be overtaken because of another.
+        if coordinator.frozen.is_none_or(|(_, until)| until <= self.now) {
+            coordinator.frozen = Some((self.now, self.now + pause));
+            self.tally.count(Happening::CoordinatorFreeze);
+        }
     }
 }

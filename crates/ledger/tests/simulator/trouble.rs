@@ -47,8 +47,7 @@ impl World {
             }
             _ => {
                 let index = self.rng.below(self.instances.len());
-                self.instances[index].frozen_until = self.now + pause;
-                self.tally.count(Happening::InstanceFreeze);
+                self.freeze_instance(index, pause);
             }
         }
         let next = self.now + self.rng.between(1, 2 * self.faults.strikes);

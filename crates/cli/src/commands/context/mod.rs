@@ -35,6 +35,15 @@ enum Action {
 }
 
 impl Context {
+    /// Whether a program reads the output.
+    pub(crate) const fn wants_json(&self) -> bool {
+        match &self.action {
+            Action::Get(get) => get.json,
+            Action::List(list) => list.json,
+            Action::Set(_) | Action::Unset(_) | Action::Import(_) => false,
+        }
+    }
+
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         match self.action {
             Action::Set(set) => set.run(global).await,

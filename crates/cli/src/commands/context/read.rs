@@ -22,7 +22,7 @@ pub(super) struct Get {
     key: FactKey,
     /// Print the facts as JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl Get {
@@ -56,7 +56,7 @@ pub(super) struct List {
     from: From,
     /// Print the facts as JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl List {
