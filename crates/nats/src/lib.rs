@@ -20,6 +20,8 @@ mod ledger;
 mod reader;
 mod record;
 pub mod server;
+#[cfg(test)]
+mod tests;
 
 pub use api::{Api, Call};
 pub use append::{Expect, Stored};

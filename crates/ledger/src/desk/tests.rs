@@ -161,6 +161,19 @@ fn another_coordinators_query_is_left_to_it_for_a_while() {
 }
 
 #[test]
+fn a_coordinator_that_is_gone_looks_after_nothing() {
+    let mut log = Log::empty();
+    let mut desk = desk(&log, 1);
+    for peer in 0..20 {
+        desk.heartbeat(&Heartbeat { interval_s: 1.0, ..beat(Name::coordinator(), &format!("c{peer}"), &[]) }, at(1), &router);
+    }
+    desk.caught_up(at(1), &router);
+    desk.tick(at(10), &router);
+    log.write(Kind::Query, "me", To::Any, Ok(Message::Query(Query::new(name("me"), "request", "?"))));
+    assert!(matches!(appended(&read_last(&mut desk, &log, at(10))).0, Message::Assign(_)));
+}
+
+#[test]
 fn a_clock_that_is_ahead_is_found_out_once() {
     let mut log = Log::posted();
     let mut desk = desk(&log, 10_001);
