@@ -118,6 +118,26 @@ async fn a_message_past_the_guard_is_refused_and_leaves_no_trace() {
 }
 
 #[tokio::test]
+async fn junk_under_a_querys_guard_does_not_hold_it_up() {
+    let bus = TestBus::start().await;
+    let echo = |task: Task| async move { Ok(Done::new("Echoed.").result(json!(task.text()))) };
+    let (_agent, serving) = bus.serve(Agent::new(name("echo")), echo).await;
+    serving.drain(std::time::Duration::from_secs(5)).await;
+    let client = bus.client("alice").await;
+    let mut query = Query::new(name("alice"), "request", "hello");
+    query.target = Some(name("echo"));
+    let asking = client.ask(query).await.expect("posted");
+    // No kind is sent from a requester to 'any' but a query: these are nobody's messages, but they are stored.
+    for kind in ["reply", "cancel", "close"] {
+        let subject = format!("bus.{kind}.{}.alice.any", asking.id());
+        client.connection().publish_with_reply(subject, "_INBOX.nobody".to_owned(), b"junk".to_vec()).await.expect("sent");
+    }
+    client.connection().sentinel().await.expect("stored");
+    let (_agent, _serving) = bus.serve(Agent::new(name("echo")), echo).await;
+    assert_eq!(asking.ended().await.expect("it ends").state, State::Completed);
+}
+
+#[tokio::test]
 async fn a_ledger_that_is_full_says_so_and_keeps_what_it_has() {
     let bus = TestBus::with_limit(400_000).await;
     let client = bus.client("alice").await;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use ledger::{Action, Appended, Desk, Entry, Key, Policy};
-use nats::{Api, Call, Connection, Delivery, Error, Ledger, Limits, Subscription};
-use protocol::{Heartbeat, InstanceId, Kind, Name};
+use ledger::{Action, Appended, Desk, Key, Policy};
+use nats::{Api, Call, Connection, Delivery, Error, Ledger, Limits, Step, Subscription};
+use protocol::{Heartbeat, InstanceId, Name};
 use serde_json::json;
 use tokio::{sync::mpsc, task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -13,13 +13,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     agents::{self, Agents, Shown},
     api::{self, Waiters},
-    clock::Clock,
+    clock::{Clock, Hearing},
     effects::Effects,
     feed::{self, Fed},
 };
 
-/// Time between looks at the timers; the finest grain of a deadline.
-const TICK: Duration = Duration::from_millis(50);
+/// The longest time between looks at the timers and at who has gone silent.
+const TICK: Duration = Duration::from_millis(250);
 
 /// Time between own heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -78,11 +78,13 @@ impl Coordinator {
         let (events, inbox) = mpsc::channel(WAITING);
         let effects = Effects { connection, events, tasks: tasks.clone() };
         let desk = Desk::new(instance.clone(), options.policy);
-        let clock = Clock::new(Timestamp::now());
+        let clock = Clock::start();
+        let hearing = Hearing::new(clock.now());
         let service = Service {
             instance: instance.clone(),
             desk,
             clock,
+            hearing,
             agents,
             effects,
             waiters: Waiters::default(),
@@ -116,7 +118,8 @@ impl Drop for Coordinator {
 pub(crate) struct Service {
     pub(crate) instance: InstanceId,
     pub(crate) desk: Desk,
-    pub(crate) clock: Clock,
+    clock: Clock,
+    hearing: Hearing,
     pub(crate) agents: Agents,
     pub(crate) effects: Effects,
     pub(crate) waiters: Waiters,
@@ -139,6 +142,7 @@ impl Service {
         let mut ticks = interval(TICK);
         let mut beats = interval(HEARTBEAT);
         loop {
+            let due = self.desk.next_due().map(|at| self.clock.instant(at).into());
             tokio::select! {
                 () = stop.cancelled() => break,
                 fed = feed.recv() => match fed {
@@ -155,6 +159,7 @@ impl Service {
                     None => break,
                 },
                 _ = ticks.tick() => self.tick(),
+                () = until(due) => self.tick(),
                 _ = beats.tick() => self.beat(),
             }
         }
@@ -165,28 +170,20 @@ impl Service {
         let _ = tokio::time::timeout(Duration::from_secs(5), tasks.wait()).await;
     }
 
-    /// The server's time.
+    /// The coordinator's own time; the desk knows how it stands to the server's.
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.server(Timestamp::now())
+        self.clock.now()
     }
 
-    fn fed(&mut self, Fed { entry, caught_up }: Fed) {
-        let now = if let Some(entry) = &entry {
-            let local = Timestamp::now();
-            // What was stored before we began says nothing about the time now.
-            if self.caught_up {
-                self.clock.stored(entry.time, local);
+    fn fed(&mut self, Fed { step, caught_up }: Fed) {
+        let now = self.now();
+        match step {
+            Step::Entry(entry) => {
+                let actions = self.desk.read(&entry, now, &self.agents);
+                self.perform(actions);
             }
-            self.clock.server(local)
-        } else {
-            self.now()
-        };
-        if let Some(entry) = &entry {
-            let actions = self.desk.read(entry, now, &self.agents);
-            if self.caught_up && is_premature(entry, &self.desk) {
-                self.clock.corrected(entry.time, Timestamp::now());
-            }
-            self.perform(actions);
+            Step::PassedOver { key, seq } => self.desk.passed_over(&key, seq),
+            Step::Nothing => {}
         }
         if caught_up && !self.caught_up {
             tracing::info!(last = self.desk.book().last(), "the ledger is read; coordinating");
@@ -195,12 +192,12 @@ impl Service {
         }
         // Falling behind later on stops the clocks of lease and acceptance, nothing else.
         self.caught_up |= caught_up;
-        self.behind_since = if caught_up { None } else { self.behind_since.or_else(|| Some(Timestamp::now())) };
+        self.behind_since = if caught_up { None } else { self.behind_since.or(Some(now)) };
     }
 
     /// Whether the ledger has been read to its end, a second ago at the latest.
-    fn is_current(&self, local: Timestamp) -> bool {
-        let behind = self.behind_since.is_some_and(|since| local.duration_since(since) > LAG);
+    fn is_current(&self, now: Timestamp) -> bool {
+        let behind = self.behind_since.is_some_and(|since| now.duration_since(since) > LAG);
         self.caught_up && !behind
     }
 
@@ -231,7 +228,7 @@ impl Service {
             return tracing::debug!(subject = %delivery.subject, "a heartbeat that cannot be read");
         };
         if beat.agent.is_coordinator() && beat.instance_id == self.instance {
-            self.clock.heard_self(Timestamp::now());
+            self.hearing.heard_self(self.clock.now());
         }
         let actions = self.desk.heartbeat(&beat, self.now(), &self.agents);
         self.perform(actions);
@@ -259,10 +256,10 @@ impl Service {
     }
 
     fn tick(&mut self) {
-        let local = Timestamp::now();
-        let since = self.clock.tick(local, self.is_current(local));
+        let now = self.now();
+        let since = self.hearing.look(now, self.is_current(now));
         self.desk.listening(since);
-        let actions = self.desk.tick(self.now(), &self.agents);
+        let actions = self.desk.tick(now, &self.agents);
         self.perform(actions);
     }
 
@@ -294,10 +291,12 @@ impl Service {
     }
 }
 
-/// Whether an entry is a close that came before its time, and so has ended nothing.
-fn is_premature(entry: &Entry, desk: &Desk) -> bool {
-    let fold = entry.key().and_then(|key| desk.book().get(&key));
-    entry.subject.kind() == Kind::Close && fold.is_some_and(|fold| fold.ended().is_none())
+/// Returns at that moment; never, if there is none.
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn interval(period: Duration) -> tokio::time::Interval {

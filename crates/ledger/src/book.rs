@@ -1,6 +1,6 @@
 //! The folds of a whole ledger, or of one id of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use protocol::{Kind, QueryId, Verdict};
 
@@ -9,7 +9,8 @@ use crate::{Entry, Fold, Key};
 /// The folds of every query that has been read, in one place.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
-    folds: HashMap<QueryId, BTreeMap<protocol::Name, Fold>>,
+    /// In the order in which they were stored: the first owns the id. Nearly always there is one.
+    folds: HashMap<QueryId, Vec<Fold>>,
     last: u64,
 }
 
@@ -46,9 +47,9 @@ impl Book {
         if entry.subject.kind() != Kind::Query {
             return Verdict::Orphan;
         }
-        let folds = self.folds.entry(key.id).or_default();
+        let folds = self.folds.entry(key.id).or_insert_with(|| Vec::with_capacity(1));
         let conflict = !folds.is_empty();
-        folds.insert(key.requester.clone(), Fold::begin(key.clone(), entry, conflict));
+        folds.push(Fold::begin(key.clone(), entry, conflict));
         match (&entry.body, conflict) {
             (Err(_), _) => Verdict::Invalid,
             (Ok(_), true) => Verdict::Conflict,
@@ -75,30 +76,31 @@ impl Book {
     }
 
     fn get_mut(&mut self, key: &Key) -> Option<&mut Fold> {
-        self.folds.get_mut(&key.id)?.get_mut(&key.requester)
+        self.folds.get_mut(&key.id)?.iter_mut().find(|fold| fold.key().requester == key.requester)
     }
 
     /// The fold of one query.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<&Fold> {
-        self.folds.get(&key.id)?.get(&key.requester)
+        self.folds.get(&key.id)?.iter().find(|fold| fold.key().requester == key.requester)
     }
 
     /// The query that owns an id: the first that was stored under it.
     #[must_use]
     pub fn owner(&self, id: QueryId) -> Option<&Fold> {
-        self.folds.get(&id)?.values().find(|fold| !fold.is_conflict())
+        self.folds.get(&id)?.first()
     }
 
     /// The query under an id as `asker` may mean it: its own, or else the owner's.
     #[must_use]
     pub fn find(&self, id: QueryId, asker: &protocol::Name) -> Option<&Fold> {
-        self.folds.get(&id)?.get(asker).or_else(|| self.owner(id))
+        let folds = self.folds.get(&id)?;
+        folds.iter().find(|fold| fold.key().requester == *asker).or(folds.first())
     }
 
     /// Every query, in no order.
     pub fn folds(&self) -> impl Iterator<Item = &Fold> {
-        self.folds.values().flat_map(BTreeMap::values)
+        self.folds.values().flatten()
     }
 
     /// The last sequence that was applied.

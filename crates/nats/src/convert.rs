@@ -2,8 +2,10 @@
 
 use async_nats::HeaderMap;
 use jiff::Timestamp;
-use ledger::Entry;
-use protocol::{Invalid, Message, Space, Subject};
+use ledger::{Entry, Key};
+use protocol::{Invalid, Message, Name, Space, Subject};
+
+use crate::Step;
 
 /// Headers that the server adds when it hands out a stored message. A message that carries one
 /// when it is stored is a stored message sent again by somebody else: a forgery.
@@ -14,17 +16,29 @@ pub(crate) fn is_replayed(headers: Option<&HeaderMap>) -> bool {
     headers.is_some_and(|headers| headers.get(REPLAYED).is_some())
 }
 
-/// An entry of the ledger; `None` for a subject that no message of the bus has.
-pub(crate) fn entry(space: &Space, seq: u64, time: Timestamp, subject: &str, replayed: bool, payload: &[u8]) -> Option<Entry> {
-    let subject = Subject::parse(space, subject)
-        .inspect_err(|error| tracing::warn!(seq, subject, %error, "an entry of the ledger has no subject of this bus; passed over"))
-        .ok()?;
+/// What a stored message is to a reader.
+pub(crate) fn step(space: &Space, seq: u64, time: Timestamp, subject: &str, replayed: bool, payload: &[u8]) -> Step {
+    let subject = match Subject::parse(space, subject) {
+        Ok(subject) => subject,
+        Err(error) => {
+            tracing::warn!(seq, subject, %error, "a stored message has no subject of this bus; passed over");
+            return guarded(subject).map_or(Step::Nothing, |key| Step::PassedOver { key, seq });
+        }
+    };
     let body = if replayed {
         Err(Invalid { pointer: String::new(), keyword: "writer".to_owned(), reason: "a stored message, sent again".to_owned() })
     } else {
         Message::parse(subject.kind(), subject.from(), payload)
     };
-    Some(Entry { seq, time, subject, body })
+    Step::Entry(Entry { seq, time, subject, body })
+}
+
+/// Whose guard a subject stands under that is none of the bus: its id and writer may be good.
+fn guarded(subject: &str) -> Option<Key> {
+    let mut tokens = subject.split('.').skip(2);
+    let id = tokens.next()?.parse().ok()?;
+    let requester = Name::from_token(tokens.next()?).ok()?;
+    Some(Key { id, requester })
 }
 
 /// A time of the client library as one of ours.

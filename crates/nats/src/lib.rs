@@ -31,4 +31,4 @@ pub use core::{Delivery, Subscription};
 pub use error::{Error, Kind};
 pub use facts::Facts;
 pub use ledger::{Ledger, Limits};
-pub use reader::{Reader, Start};
+pub use reader::{Reader, Start, Step};

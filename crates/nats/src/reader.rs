@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{DeliverPolicy, ReplayPolicy, push};
 use futures::StreamExt;
 use jiff::Timestamp;
-use ledger::Entry;
+use ledger::{Entry, Key};
 
 use crate::{Connection, Error, Kind, convert, ledger as stream};
 
@@ -24,6 +24,23 @@ pub enum Start {
 
 /// How long to wait before a reader that was cut off tries again.
 const AGAIN: Duration = Duration::from_millis(200);
+
+/// What a step of reading led to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// The next entry.
+    Entry(Entry),
+    /// A stored message whose subject is none of the bus. It is nobody's message, and yet the
+    /// server counts it under the guard of this query.
+    PassedOver {
+        /// The id, and whose name it stands under.
+        key: Key,
+        /// Its sequence.
+        seq: u64,
+    },
+    /// Nothing yet: junk, or the loss of the connection.
+    Nothing,
+}
 
 /// Reads the ledger in order. It survives the loss of its connection and of the server: it goes
 /// on after the last entry that it gave out.
@@ -87,14 +104,14 @@ impl Reader {
     /// The next entry. Waits until there is one; while the server is away, it waits for that.
     pub async fn next(&mut self) -> Entry {
         loop {
-            if let Some(entry) = self.advance().await {
+            if let Step::Entry(entry) = self.advance().await {
                 return entry;
             }
         }
     }
 
-    /// One step: the next entry, or `None` if what was met is none (junk, or a loss of the connection).
-    pub async fn advance(&mut self) -> Option<Entry> {
+    /// One step towards the next entry. Safe to cancel.
+    pub async fn advance(&mut self) -> Step {
         let Some(messages) = self.messages.as_mut() else {
             match self.consume().await {
                 Ok(messages) => self.messages = Some(messages),
@@ -103,26 +120,26 @@ impl Reader {
                     tokio::time::sleep(AGAIN).await;
                 }
             }
-            return None;
+            return Step::Nothing;
         };
         let message = match messages.next().await {
             Some(Ok(message)) => message,
             // The consumer is gone, as after a restart of the server: begin a new one where this one was.
             Some(Err(_)) | None => {
                 self.messages = None;
-                return None;
+                return Step::Nothing;
             }
         };
-        let info = message.info().ok()?;
+        let Ok(info) = message.info() else { return Step::Nothing };
         let (seq, time) = (info.stream_sequence, convert::timestamp(info.published));
         self.pending = info.pending;
         // The library begins a consumer that was cut off early at the first message again.
         if seq < self.next {
-            return None;
+            return Step::Nothing;
         }
         self.next = seq + 1;
         let replayed = convert::is_replayed(message.headers.as_ref());
-        convert::entry(self.connection.space(), seq, time, &message.subject, replayed, &message.payload)
+        convert::step(self.connection.space(), seq, time, &message.subject, replayed, &message.payload)
     }
 
     /// Whether everything that the server knew of when it sent the last entry has been given out.

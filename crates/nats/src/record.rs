@@ -6,7 +6,7 @@ use ledger::Entry;
 use protocol::QueryId;
 use serde_json::json;
 
-use crate::{Connection, Error, Kind, connect::ANSWER, convert};
+use crate::{Connection, Error, Kind, Step, connect::ANSWER, convert};
 
 /// Messages a batch.
 const BATCH: u64 = 512;
@@ -76,7 +76,9 @@ impl Connection {
             last = seq;
             // The server's own Nats-Stream header comes first; a second one was stored with the message.
             let replayed = message.headers.as_ref().is_some_and(|headers| headers.get_all("Nats-Stream").count() > 1);
-            entries.extend(convert::entry(self.space(), seq, time, &subject, replayed, &message.payload));
+            if let Step::Entry(entry) = convert::step(self.space(), seq, time, &subject, replayed, &message.payload) {
+                entries.push(entry);
+            }
         }
     }
 }

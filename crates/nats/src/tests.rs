@@ -12,7 +12,10 @@ use crate::{
 };
 
 /// A server, and the folder of its store.
-struct Bench(Server, tempfile::TempDir);
+struct Bench {
+    server: Server,
+    _folder: tempfile::TempDir,
+}
 
 impl Bench {
     async fn start() -> Self {
@@ -20,11 +23,11 @@ impl Bench {
         let found = Finder::from_env().find_or_fetch(|_| {}).await.unwrap();
         let mut options = ServerOptions::new(found.path, folder.path());
         options.port = Port::Prefer(0);
-        Self(Server::start(options).await.unwrap(), folder)
+        Self { server: Server::start(options).await.unwrap(), _folder: folder }
     }
 
     async fn connect(&self, name: &str) -> Connection {
-        Connection::open(Options::new(self.0.url(), name.parse().unwrap())).await.unwrap()
+        Connection::open(Options::new(self.server.url(), name.parse().unwrap())).await.unwrap()
     }
 }
 
