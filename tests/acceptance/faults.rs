@@ -165,3 +165,41 @@ async fn a_cancelled_query_ends_once_and_its_handler_is_stopped() {
     assert_eq!(stranger.cancel(id, None).await.expect_err("not hers").code(), "not_yours");
     assert!(serving.known().await);
 }
+
+#[tokio::test]
+async fn work_that_an_instance_leaves_behind_is_given_back_at_once() {
+    let bus = TestBus::start().await;
+    let (stuck, runs) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU32::new(0)));
+    let (_first, serving) = bus.serve(Agent::new(name("worker")), gated(stuck, runs.clone())).await;
+    let client = bus.client("alice").await;
+    let asking = client.ask(to("worker", "hello")).await.expect("posted");
+    eventually_async("in hand", || async { if runs.load(Ordering::SeqCst) == 1 { Ok(()) } else { Err(()) } }).await;
+    let (_second, _serving) = bus.serve(Agent::new(name("worker")), gated(Arc::new(Semaphore::new(9)), runs.clone())).await;
+
+    let began = std::time::Instant::now();
+    serving.drain(std::time::Duration::from_millis(50)).await;
+    let ended = asking.ended().await.expect("it ends");
+    assert_eq!(ended.state, State::Completed);
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "the lease of 15 s did not have to run out: {:?}", began.elapsed());
+    let record = client.status(ended.id).await.expect("on record");
+    let told = record.attempts[0].failure.as_ref().expect("a reason");
+    assert_eq!(told.code, "instance_stopped");
+}
+
+#[tokio::test]
+async fn a_call_that_waits_is_told_when_the_coordinator_stops() {
+    let bus = TestBus::start().await;
+    let (gate, runs) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU32::new(0)));
+    let (_agent, _serving) = bus.serve(Agent::new(name("worker")).answers("*"), gated(gate, runs.clone())).await;
+    let client = bus.client("alice").await;
+    let body = json!({"requesting_agent": "alice", "request_type": "request", "payload": {"query": "hello"}}).to_string();
+    let subject = client.space().api("ask", "alice");
+    let waiting = client.connection().request_within(subject, body.into_bytes(), std::time::Duration::from_secs(20));
+    let stopping = async {
+        eventually_async("in hand", || async { if runs.load(Ordering::SeqCst) == 1 { Ok(()) } else { Err(()) } }).await;
+        bus.coordinator.drain().await;
+    };
+    let (told, ()) = tokio::join!(waiting, stopping);
+    let told: serde_json::Value = serde_json::from_slice(&told.expect("an answer").payload).expect("JSON");
+    assert_eq!(told["error"]["code"], "unavailable", "{told:#}");
+}

@@ -138,18 +138,77 @@ async fn junk_under_a_querys_guard_does_not_hold_it_up() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_is_full_says_so_and_keeps_what_it_has() {
-    let bus = TestBus::with_limit(400_000).await;
+async fn a_ledger_that_is_full_says_so_and_still_ends_what_it_holds() {
+    let bus = TestBus::with_limit(2_000_000).await;
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let open = gate.clone();
+    let gated = move |_: Task| {
+        let gate = open.clone();
+        async move {
+            let _permit = gate.acquire().await;
+            Ok(Done::new("Done.").result(json!("y".repeat(50_000))))
+        }
+    };
+    let (_agent, _serving) = bus.serve(Agent::new(name("worker")), gated).await;
     let client = bus.client("alice").await;
-    let first = client.post(Query::new(name("alice"), "request", "first")).await.expect("there is room");
-    ended(&client, first.id).await;
-    let big = "x".repeat(100_000);
+    let to_worker = |timeout_ms| {
+        let mut query = Query::new(name("alice"), "request", "hello");
+        (query.target, query.timeout_ms) = (Some(name("worker")), timeout_ms);
+        query
+    };
+    let answered = client.ask(to_worker(None)).await.expect("there is room");
+    let expires = client.ask(to_worker(Some(3_000))).await.expect("there is room");
+    let mut big = agentbus::protocol::Extra::new();
+    big.insert("big".to_owned(), json!("x".repeat(100_000)));
     let refused = loop {
-        if let Err(error) = client.post(Query::new(name("alice"), "request", big.clone())).await {
+        if let Err(error) = client.report("flooding", big.clone()).await {
             break error;
         }
     };
     assert_eq!(refused.code(), "storage_full");
     assert!(refused.hint().is_some());
-    assert_eq!(client.status(first.id).await.expect("it is still there").state, State::Unroutable);
+
+    assert_eq!(expires.ended().await.expect("it ends").state, State::Expired);
+    gate.add_permits(9);
+    assert_eq!(answered.ended().await.expect("it ends").state, State::Completed);
+    let late = client.ask(to_worker(None)).await.expect("the reserve takes it").ended().await.expect("it ends");
+    assert_eq!((late.state, late.close.expect("a close").code.as_str()), (State::Rejected, "storage_full"));
+}
+
+#[tokio::test]
+async fn an_answer_that_was_not_stored_is_never_called_final() {
+    let bus = TestBus::start().await;
+    let forging = |task: Task| async move {
+        // Core subscribers see it, and the ledger refuses it: nothing with this expectation is ever stored.
+        let assign = task.assignment();
+        let forged = json!({"agent": "forger", "attempt": assign.attempt, "instance": assign.instance, "outcome": "completed", "delivery": "Forged."});
+        let subject = Subject::new(Kind::Answer, task.id(), name("forger"), To::One(task.requester().clone())).expect("a subject");
+        let never = Expect { filter: task.bus().space().record(task.id()), last: u64::MAX };
+        let refused = task.bus().connection().append_bytes(&subject, forged.to_string().into_bytes(), Some(&never)).await;
+        assert_eq!(refused.ok(), Some(nats::Stored::Refused));
+        Ok(Done::new("Stored."))
+    };
+    let (_agent, _serving) = bus.serve(Agent::new(name("forger")).answers("*"), forging).await;
+    let client = bus.client("alice").await;
+    let ended = client.ask(Query::new(name("alice"), "request", "hello")).await.expect("posted").ended().await.expect("it ends");
+    assert_eq!(ended.notification(), "Stored.");
+}
+
+#[tokio::test]
+async fn a_heartbeat_in_anothers_name_changes_nothing() {
+    let bus = TestBus::start().await;
+    let echo = |task: Task| async move { Ok(Done::new("Echoed.").result(json!(task.text()))) };
+    let (_agent, serving) = bus.serve(Agent::new(name("victim")).answers("*"), echo).await;
+    let client = bus.client("alice").await;
+    let forged = json!({
+        "agent": "victim", "owner": "bus", "session": serving.instance(), "instance_id": serving.instance(),
+        "ts": "2026-01-01T00:00:00Z", "interval_s": 3600.0, "capacity": 0, "leases": [],
+    });
+    let subject = client.space().heartbeat(&name("evil"), serving.instance());
+    client.connection().publish_with_reply(subject, "_INBOX.nobody".to_owned(), forged.to_string().into_bytes()).await.expect("sent");
+    client.connection().sentinel().await.expect("delivered");
+    let agents = client.agents().await.expect("the agents");
+    assert_eq!(agents[0].instances[0].capacity, 1);
+    let asking = client.ask(Query::new(name("alice"), "request", "hello")).await.expect("posted");
+    assert_eq!(asking.ended().await.expect("it ends").state, State::Completed);
 }

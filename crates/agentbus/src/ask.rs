@@ -4,21 +4,24 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use protocol::{
-    End, Message, Name, QueryId, Record, State,
+    End, Message, Name, Problem, QueryId, Record, State,
     message::{Answer, Close, Progress, Query, Question},
 };
-use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use crate::{Bus, Error, Receipt, mailroom::Letter};
+use crate::{
+    Bus, Error, Receipt,
+    mailroom::{Letter, Letters},
+};
 
-/// How long nothing may be heard before the coordinator is asked: the signal may be lost.
+/// How soon the coordinator is asked how the query stands: the signal of its end may be lost.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// The longest pause between two such questions.
+/// The longest pause between two such questions; each is twice as long as the one before.
 const LONG_SILENCE: Duration = Duration::from_secs(10);
 
 /// How long after its deadline a query's ending is waited for.
-const GRACE: Duration = Duration::from_secs(15);
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What happens on the way.
 #[derive(Clone, Debug)]
@@ -70,9 +73,11 @@ impl Ended {
 pub struct Asking {
     bus: Bus,
     receipt: Receipt,
-    letters: mpsc::Receiver<Arc<Letter>>,
+    letters: Letters,
     /// Answers and closes that have arrived, and may or may not be what the ledger settles on.
     heard: Vec<Arc<Letter>>,
+    /// When to ask the coordinator, unless the end is signalled before.
+    look_at: Instant,
     silence: Duration,
     give_up: Timestamp,
 }
@@ -87,9 +92,7 @@ impl Bus {
         let letters = self.inner.mailroom.open_box(id);
         let give_up = query.deadline(Timestamp::now()).checked_add(GRACE).unwrap_or(Timestamp::MAX);
         let receipt = self.post_as(id, query).await?;
-        // A query that was there before may have ended before.
-        let silence = if receipt.repeated { Duration::ZERO } else { SILENCE };
-        Ok(Asking { bus: self.clone(), receipt, letters, heard: Vec::new(), silence, give_up })
+        Ok(Asking::new(self, receipt, letters, give_up))
     }
 
     /// Follows a query that was posted before, perhaps by somebody else.
@@ -101,11 +104,17 @@ impl Bus {
         let record = self.status(id).await?;
         let give_up = record.deadline.unwrap_or(record.posted_at).checked_add(GRACE).unwrap_or(Timestamp::MAX);
         let receipt = Receipt { id, seq: record.seq, repeated: true };
-        Ok(Asking { bus: self.clone(), receipt, letters, heard: Vec::new(), silence: Duration::ZERO, give_up })
+        Ok(Asking::new(self, receipt, letters, give_up))
     }
 }
 
 impl Asking {
+    fn new(bus: &Bus, receipt: Receipt, letters: Letters, give_up: Timestamp) -> Self {
+        // A query that was there before may have ended before.
+        let look_at = if receipt.repeated { Instant::now() } else { Instant::now() + SILENCE };
+        Self { bus: bus.clone(), receipt, letters, heard: Vec::new(), look_at, silence: SILENCE, give_up }
+    }
+
     /// The query's id.
     #[must_use]
     pub const fn id(&self) -> QueryId {
@@ -125,17 +134,13 @@ impl Asking {
     /// has long passed. The query itself is safe in the ledger: ask for its status later.
     pub async fn next(&mut self) -> Result<Event, Error> {
         loop {
-            match tokio::time::timeout(self.silence, self.letters.recv()).await {
-                Ok(Some(letter)) => {
-                    if let Some(event) = self.open(letter).await? {
-                        return Ok(event);
-                    }
-                }
-                Ok(None) | Err(_) => {
-                    if let Some(ended) = self.look().await? {
-                        return Ok(Event::Ended(Box::new(ended)));
-                    }
-                }
+            let letter = tokio::time::timeout_at(self.look_at, self.letters.next()).await;
+            let event = match letter {
+                Ok(Some(letter)) => self.open(letter),
+                Ok(None) | Err(_) => self.look().await?.map(|ended| Event::Ended(Box::new(ended))),
+            };
+            if let Some(event) = event {
+                return Ok(event);
             }
         }
     }
@@ -152,54 +157,60 @@ impl Asking {
         }
     }
 
-    async fn open(&mut self, letter: Arc<Letter>) -> Result<Option<Event>, Error> {
+    fn open(&mut self, letter: Arc<Letter>) -> Option<Event> {
         match &*letter {
-            Letter::End(end) => return Ok(Some(Event::Ended(Box::new(self.settle(end).await?)))),
+            Letter::End(end) => {
+                let ended = self.settle(end);
+                // What ended it was not heard, or is not what was stored: the record has it.
+                if ended.is_none() {
+                    self.look_at = Instant::now();
+                }
+                return ended.map(|ended| Event::Ended(Box::new(ended)));
+            }
             Letter::Message(message) => match &message.1 {
-                Message::Accept(_) => return Ok(Some(Event::Accepted(message.0.from().clone()))),
-                Message::Progress(progress) => return Ok(Some(Event::Progress(progress.clone()))),
-                Message::Question(question) => return Ok(Some(Event::Question(question.clone()))),
+                Message::Accept(_) => return Some(Event::Accepted(message.0.from().clone())),
+                Message::Progress(progress) => return Some(Event::Progress(progress.clone())),
+                Message::Question(question) => return Some(Event::Question(question.clone())),
                 Message::Answer(_) | Message::Close(_) => {}
-                _ => return Ok(None),
+                _ => return None,
             },
         }
-        self.heard.push(letter);
-        Ok(None)
-    }
-
-    /// The ledger has settled: which of what was heard was it?
-    async fn settle(&self, end: &End) -> Result<Ended, Error> {
-        let by = end.agent.as_ref().zip(end.attempt).zip(end.instance.as_ref());
-        let heard = |letter: &Arc<Letter>| {
-            let Letter::Message(message) = &**letter else { return None };
-            match (&message.1, by) {
-                (Message::Answer(answer), Some(((agent, attempt), instance))) => {
-                    let won = answer.agent == *agent && answer.attempt == attempt && answer.instance == *instance;
-                    won.then(|| (Some(answer.clone()), None))
-                }
-                (Message::Close(close), None) => (close.reason.state() == end.state).then(|| (None, Some(close.clone()))),
-                _ => None,
-            }
-        };
-        if let Some((answer, close)) = self.heard.iter().find_map(heard) {
-            return Ok(Ended { id: end.id, state: end.state, seq: end.seq, answer, close });
+        // More than a few are somebody's nuisance; the record has what counts.
+        if self.heard.len() < 16 {
+            self.heard.push(letter);
         }
-        let record = self.bus.status(self.id()).await?;
-        Ended::of(record).ok_or_else(|| Error::not_found("the ending"))
+        None
     }
 
-    /// Nothing was heard for a while: asks the coordinator where the query stands.
+    /// The ledger has settled: on which of what was heard? On none, if what was stored was not heard.
+    fn settle(&self, end: &End) -> Option<Ended> {
+        let stored = |letter: &&Arc<Letter>| matches!(&***letter, Letter::Message(message) if message.1.digest() == end.digest);
+        let Letter::Message(message) = &**self.heard.iter().find(stored)? else { return None };
+        let (answer, close) = match &message.1 {
+            Message::Answer(answer) => (Some(answer.clone()), None),
+            Message::Close(close) => (None, Some(close.clone())),
+            _ => return None,
+        };
+        Some(Ended { id: end.id, state: end.state, seq: end.seq, answer, close })
+    }
+
+    /// Asks the coordinator where the query stands: the signal of its end may be lost.
     async fn look(&mut self) -> Result<Option<Ended>, Error> {
-        self.silence = (self.silence * 2).clamp(SILENCE, LONG_SILENCE);
-        match self.bus.status(self.id()).await {
-            Ok(record) => Ok(Ended::of(record)),
-            Err(error) if Timestamp::now() > self.give_up => Err(error),
+        let looked = self.bus.status(self.id()).await;
+        self.look_at = Instant::now() + self.silence;
+        self.silence = (self.silence * 2).min(LONG_SILENCE);
+        let late = Timestamp::now() > self.give_up;
+        match looked {
+            Ok(record) => match Ended::of(record) {
+                None if late => Err(Problem::new("overdue", "the query's deadline has passed, and it has not ended")
+                    .hint("Its ending is still to come: ask for its status later.")
+                    .into()),
+                ended => Ok(ended),
+            },
+            Err(error) if late => Err(error),
             // The coordinator may be restarting; the query is safe in the ledger meanwhile.
             Err(error) => {
                 tracing::debug!(%error, id = %self.id(), "the query's status cannot be learnt now");
-                if error.is_unavailable() {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
                 Ok(None)
             }
         }

@@ -1,6 +1,6 @@
 //! What can go wrong in the SDK.
 
-use protocol::{IdError, Invalid, NameError, Problem, SubjectError};
+use protocol::{IdError, Invalid, NameError, Problem, QueryId, SubjectError};
 
 /// An error of the SDK. Match on [`Error::code`], never on the text.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,14 @@ pub enum Error {
     /// The request was refused, and why.
     #[error("{0}")]
     Refused(Problem),
+    /// The query was sent, and nobody knows whether the ledger has it.
+    #[error("nobody knows whether the ledger has the query {id}: {source}")]
+    Undecided {
+        /// Its id. Posting the same content under it again is safe.
+        id: QueryId,
+        /// Why it is not known.
+        source: nats::Error,
+    },
     /// A name, id or subject is not one.
     #[error("{0}")]
     Name(#[from] NameError),
@@ -24,7 +32,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
-            Self::Nats(error) => error.kind().code(),
+            Self::Nats(error) | Self::Undecided { source: error, .. } => error.kind().code(),
             Self::Refused(problem) => &problem.code,
             Self::Name(error) => error.code(),
             Self::Id(error) => error.code(),
@@ -36,6 +44,7 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Nats(error) => Some(error.kind().hint()),
+            Self::Undecided { .. } => Some("Post the same content again under the same id: it is one query, however often it is posted."),
             Self::Refused(problem) => problem.hint.as_deref(),
             Self::Name(_) | Self::Id(_) => None,
         }
@@ -45,7 +54,7 @@ impl Error {
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         use nats::Kind;
-        matches!(self, Self::Nats(error) if matches!(error.kind(), Kind::Unavailable | Kind::NoCoordinator | Kind::NoLedger | Kind::ServerUnfit))
+        matches!(self, Self::Nats(error) | Self::Undecided { source: error, .. } if matches!(error.kind(), Kind::Unavailable | Kind::NoCoordinator | Kind::NoLedger | Kind::ServerUnfit))
     }
 
     /// The same as data.

@@ -42,11 +42,39 @@ impl Mailroom {
         Ok(Self { boxes })
     }
 
-    /// Opens a box for a query. Dropping the receiver closes it.
-    pub(crate) fn open_box(&self, id: QueryId) -> mpsc::Receiver<Arc<Letter>> {
+    /// Opens a box for a query.
+    pub(crate) fn open_box(&self, id: QueryId) -> Letters {
         let (sender, receiver) = mpsc::channel(WAITING);
         self.boxes.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().push(sender);
-        receiver
+        Letters { id, receiver, boxes: self.boxes.clone() }
+    }
+}
+
+/// The box of one reader. Dropping it takes it out of the mailroom.
+#[derive(Debug)]
+pub(crate) struct Letters {
+    id: QueryId,
+    receiver: mpsc::Receiver<Arc<Letter>>,
+    boxes: Boxes,
+}
+
+impl Letters {
+    /// The next letter; `None` when the mailroom is closed.
+    pub(crate) async fn next(&mut self) -> Option<Arc<Letter>> {
+        self.receiver.recv().await
+    }
+}
+
+impl Drop for Letters {
+    fn drop(&mut self) {
+        self.receiver.close();
+        let mut boxes = self.boxes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(readers) = boxes.get_mut(&self.id) {
+            readers.retain(|reader| !reader.is_closed());
+            if readers.is_empty() {
+                boxes.remove(&self.id);
+            }
+        }
     }
 }
 
@@ -88,5 +116,23 @@ fn put(boxes: &Boxes, id: QueryId, letter: Letter) {
     });
     if readers.is_empty() {
         boxes.remove(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_goes_with_its_last_reader() {
+        let mailroom = Mailroom { boxes: Boxes::default() };
+        let id = QueryId::mint();
+        let (first, second) = (mailroom.open_box(id), mailroom.open_box(id));
+        let boxes = || mailroom.boxes.lock().map(|boxes| boxes.get(&id).map(Vec::len)).unwrap_or_default();
+        assert_eq!(boxes(), Some(2));
+        drop(first);
+        assert_eq!(boxes(), Some(1));
+        drop(second);
+        assert_eq!(boxes(), None);
     }
 }

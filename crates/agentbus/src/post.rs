@@ -5,6 +5,9 @@ use protocol::{Kind, Message, Problem, QueryId, Record, Subject, To, message::Qu
 
 use crate::{Bus, Error};
 
+/// How often a query is sent whose fate is unknown; each try takes 5 s.
+const TRIES: u32 = 3;
+
 /// The ledger has the query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -41,9 +44,17 @@ impl Bus {
         let to = query.target.clone().map_or(To::Any, To::One);
         let subject = Subject::new(Kind::Query, id, self.name().clone(), to)?;
         let expect = Expect { filter: self.space().queries(id), last: 0 };
-        match self.connection().append(&subject, &message, Some(&expect)).await? {
-            Stored::At(seq) => Ok(Receipt { id, seq, repeated: false }),
-            Stored::Refused => self.repeated(id, &body).await,
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.connection().append(&subject, &message, Some(&expect)).await {
+                Ok(Stored::At(seq)) => return Ok(Receipt { id, seq, repeated: false }),
+                Ok(Stored::Refused) => return self.repeated(id, &body).await,
+                // It may or may not be stored; under the same id it is one query in any case.
+                Err(error) if error.kind() == NatsKind::Unavailable && tries < TRIES => tracing::debug!(%id, %error, "posting it again"),
+                Err(source) if source.kind() == NatsKind::Unavailable => return Err(Error::Undecided { id, source }),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
@@ -59,8 +70,8 @@ impl Bus {
 
     /// The record of a query that the ledger has, though the coordinator may not have read it yet.
     async fn record_of(&self, id: QueryId) -> Result<Record, Error> {
-        const TRIES: u32 = 20;
-        for _ in 1..TRIES {
+        const LOOKS: u32 = 20;
+        for _ in 1..LOOKS {
             match self.status(id).await {
                 Err(Error::Refused(problem)) if problem.code == "not_found" => {
                     tokio::time::sleep(std::time::Duration::from_millis(100)).await

@@ -4,15 +4,20 @@
 use std::collections::{HashMap, HashSet};
 
 use ledger::{Desk, Fold, Hands, Router};
-use nats::{Cards, Connection, Error, digest};
+use nats::{Cards, Connection, Error};
 use protocol::{Card, Decision, Heartbeat, InstanceId, Name, Order, Presence, To, message::Query};
 use roster::Roster;
+
+/// How many cards of one agent are remembered.
+const VERSIONS: usize = 16;
 
 /// The agents that this coordinator knows.
 #[derive(Debug)]
 pub(crate) struct Agents {
     roster: Roster,
-    digests: HashMap<Name, String>,
+    /// The digests of the cards that an agent's instances have shown, the last one last. The
+    /// last one shown is the agent's card; an older version's heartbeats do not bring it back.
+    digests: HashMap<Name, Vec<String>>,
     asked: HashSet<InstanceId>,
     cards: Cards,
 }
@@ -31,13 +36,14 @@ impl Agents {
     pub(crate) async fn open(connection: &Connection) -> Result<Self, Error> {
         let cards = Cards::open(connection).await?;
         let known = cards.all().await?;
-        let digests = known.iter().map(|card| (card.agent.clone(), digest(card))).collect();
+        let digests = known.iter().map(|card| (card.agent.clone(), vec![card.digest()])).collect();
         Ok(Self { roster: Roster::new(known), digests, asked: HashSet::new(), cards })
     }
 
-    /// Whether the card that a heartbeat names is the one that is known.
+    /// Whether the card that a heartbeat names has been shown.
     pub(crate) fn knows(&self, beat: &Heartbeat) -> bool {
-        beat.digest.is_some() && self.digests.get(&beat.agent) == beat.digest.as_ref()
+        let shown = self.digests.get(&beat.agent);
+        shown.zip(beat.digest.as_ref()).is_some_and(|(shown, digest)| shown.contains(digest))
     }
 
     /// Whether an instance should be asked for its card now: once at a time.
@@ -49,7 +55,11 @@ impl Agents {
     pub(crate) fn shown(&mut self, shown: &Shown) -> bool {
         self.asked.remove(&shown.instance);
         let Some(card) = &shown.card else { return false };
-        self.digests.insert(card.agent.clone(), digest(card));
+        let shown = self.digests.entry(card.agent.clone()).or_default();
+        if shown.len() == VERSIONS {
+            shown.remove(0);
+        }
+        shown.push(card.digest());
         self.roster.insert(card.clone());
         true
     }

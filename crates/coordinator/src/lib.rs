@@ -5,7 +5,7 @@
 //! where the ledger stands. Every decision is made by [`ledger::Desk`] and [`roster::Roster`],
 //! which are pure; this crate only moves data.
 //!
-//! Reading order: [`service`] is the loop, `feed` and `agents` bring events in, `effects`
+//! Reading order: `service` is the loop, `feed` and `agents` bring events in, `effects`
 //! carries actions out, `api` answers calls, `clock` says what time it is.
 
 mod agents;

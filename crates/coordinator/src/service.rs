@@ -7,7 +7,11 @@ use ledger::{Action, Appended, Desk, Key, Policy};
 use nats::{Api, Call, Connection, Delivery, Error, Ledger, Limits, Step, Subscription};
 use protocol::{Heartbeat, InstanceId, Name};
 use serde_json::json;
-use tokio::{sync::mpsc, task::JoinHandle, time::MissedTickBehavior};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::MissedTickBehavior,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -27,6 +31,9 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long there may be more to read before the coordinator counts as behind.
 const LAG: SignedDuration = SignedDuration::from_secs(1);
 
+/// Time between looks at how full the ledger is.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// Events that may wait for the loop.
 const WAITING: usize = 4096;
 
@@ -44,6 +51,8 @@ pub struct Options {
 pub(crate) enum Event {
     /// An append was answered.
     Appended(Key, Appended),
+    /// The ledger was found to be full, or to have room again.
+    Full(bool),
     /// A query's end has been signalled.
     Ended(Key),
     /// An instance was asked for its card.
@@ -63,19 +72,19 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
-    /// Opens the ledger, starts to read it, and serves. Returns when the API can be called; what
-    /// was left open in the ledger is taken up as soon as it has been read.
+    /// Opens the ledger, reads it, takes up what was left open in it, and serves. Returns when the
+    /// API can be called.
     ///
     /// # Errors
     /// `ledger_settings`, `storage_full`, `unavailable`.
     pub async fn start(connection: Connection, options: Options) -> Result<Self, Error> {
         let (instance, stop, tasks) = (InstanceId::mint(), CancellationToken::new(), TaskTracker::new());
-        Ledger::open(connection.clone(), options.limits).await?;
+        let ledger = Ledger::open(connection.clone(), options.limits).await?;
         let agents = Agents::open(&connection).await?;
         let heartbeats = connection.subscribe(connection.space().heartbeats()).await?;
         let feed = feed::start(connection.clone(), &tasks, stop.clone()).await?;
-        let api = Api::start(&connection, env!("CARGO_PKG_VERSION"), api::ENDPOINTS).await?;
         let (events, inbox) = mpsc::channel(WAITING);
+        let (serving, served) = oneshot::channel();
         let effects = Effects { connection, events, tasks: tasks.clone() };
         let desk = Desk::new(instance.clone(), options.policy);
         let clock = Clock::start();
@@ -87,12 +96,16 @@ impl Coordinator {
             hearing,
             agents,
             effects,
+            ledger,
             waiters: Waiters::default(),
             caught_up: false,
             behind_since: None,
         };
-        let service = tokio::spawn(service.run(feed, heartbeats, api, inbox, stop.clone(), tasks));
-        Ok(Self { instance, stop, service })
+        let service = tokio::spawn(service.run(feed, heartbeats, inbox, serving, stop.clone(), tasks));
+        let coordinator = Self { instance, stop, service };
+        // A ledger takes a few seconds to read for each million of messages.
+        served.await.map_err(|_| Error::stopped())?;
+        Ok(coordinator)
     }
 
     /// The coordinator's instance id.
@@ -122,6 +135,7 @@ pub(crate) struct Service {
     hearing: Hearing,
     pub(crate) agents: Agents,
     pub(crate) effects: Effects,
+    ledger: Ledger,
     pub(crate) waiters: Waiters,
     /// Whether the ledger has been read to its end once: only then does the desk act.
     caught_up: bool,
@@ -134,14 +148,23 @@ impl Service {
         mut self,
         mut feed: mpsc::Receiver<Fed>,
         mut heartbeats: Subscription,
-        mut api: Api,
         mut events: mpsc::Receiver<Event>,
+        serving: oneshot::Sender<()>,
         stop: CancellationToken,
         tasks: TaskTracker,
     ) {
         let mut ticks = interval(TICK);
         let mut beats = interval(HEARTBEAT);
+        let mut looks = interval(LOOK);
+        let (mut api, mut serving) = (None, Some(serving));
         loop {
+            // Not before the ledger has been read: what is not read yet would be called unknown.
+            if self.caught_up && api.is_none() {
+                api = self.serve().await;
+                if api.is_some() {
+                    let _ = serving.take().map(|serving| serving.send(()));
+                }
+            }
             let due = self.desk.next_due().map(|at| self.clock.instant(at).into());
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -154,20 +177,32 @@ impl Service {
                     Some(beat) => self.heard(&beat),
                     None => break,
                 },
-                call = api.next() => match call {
+                call = next_call(&mut api) => match call {
                     Some(call) => api::answer(&mut self, call),
                     None => break,
                 },
                 _ = ticks.tick() => self.tick(),
                 () = until(due) => self.tick(),
                 _ = beats.tick() => self.beat(),
+                _ = looks.tick() => self.look(),
             }
         }
-        api.stop().await;
+        api::dismiss(&mut self);
+        if let Some(api) = api {
+            api.stop().await;
+        }
         drop(feed);
         drop(events);
         tasks.close();
         let _ = tokio::time::timeout(Duration::from_secs(5), tasks.wait()).await;
+        // What was said last leaves before the connection may close.
+        let _ = self.effects.connection.sentinel().await;
+    }
+
+    /// Starts to answer the API.
+    async fn serve(&self) -> Option<Api> {
+        let started = Api::start(&self.effects.connection, env!("CARGO_PKG_VERSION"), api::ENDPOINTS).await;
+        started.inspect_err(|error| tracing::warn!(%error, "the API cannot be served yet")).ok()
     }
 
     /// The coordinator's own time; the desk knows how it stands to the server's.
@@ -209,6 +244,7 @@ impl Service {
                 self.perform(actions);
             }
             Event::Ended(key) => api::ended(self, &key),
+            Event::Full(full) => self.full(full),
             Event::Waits(key, call) => api::waits(self, key, *call),
             Event::Repeats(repeat) => api::repeated(self, *repeat),
             Event::Shown(shown) => {
@@ -223,10 +259,44 @@ impl Service {
         }
     }
 
+    /// Looks how full the ledger is, and opens or closes its reserve.
+    fn look(&self) {
+        let (ledger, effects, was_full) = (self.ledger.clone(), self.effects.clone(), self.desk.is_full());
+        self.effects.tasks.spawn(async move {
+            let looked = async {
+                let full = ledger.is_full().await?;
+                if full || was_full {
+                    ledger.reserve(full).await?;
+                }
+                Ok::<_, Error>(full)
+            };
+            match looked.await {
+                Ok(full) if full != was_full => {
+                    let _ = effects.events.send(Event::Full(full)).await;
+                }
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "how full the ledger is cannot be learnt now"),
+            }
+        });
+    }
+
+    fn full(&mut self, full: bool) {
+        if full {
+            tracing::error!("the ledger is full: new queries are refused, and what is open ends from the reserve");
+        } else {
+            tracing::warn!("the ledger has room again");
+        }
+        self.desk.full(full);
+    }
+
     fn heard(&mut self, delivery: &Delivery) {
         let Some(beat) = delivery.body::<Heartbeat>("heartbeat") else {
             return tracing::debug!(subject = %delivery.subject, "a heartbeat that cannot be read");
         };
+        // Who may send on a subject is a matter of permissions; what a body says of itself is not.
+        if delivery.subject != self.effects.connection.space().heartbeat(&beat.agent, &beat.instance_id) {
+            return tracing::warn!(subject = %delivery.subject, agent = %beat.agent, "a heartbeat in another's name");
+        }
         if beat.agent.is_coordinator() && beat.instance_id == self.instance {
             self.hearing.heard_self(self.clock.now());
         }
@@ -288,6 +358,14 @@ impl Service {
         for action in actions {
             self.effects.perform(action);
         }
+    }
+}
+
+/// The next call; waits for ever while the API is not served.
+async fn next_call(api: &mut Option<Api>) -> Option<Call> {
+    match api {
+        Some(api) => api.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -36,7 +36,8 @@ pub(crate) const RESERVE: usize = 64 * 1024;
 const REFUSED: [ErrorCode; 2] = [ErrorCode::STREAM_WRONG_LAST_SEQUENCE, ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT];
 
 /// The server's codes for a store that takes nothing more: 10023, 10047 and 10077.
-const FULL: [ErrorCode; 3] = [ErrorCode::INSUFFICIENT_RESOURCES, ErrorCode::STORAGE_RESOURCES_EXCEEDED, ErrorCode::STREAM_STORE_FAILED];
+pub(crate) const FULL: [ErrorCode; 3] =
+    [ErrorCode::INSUFFICIENT_RESOURCES, ErrorCode::STORAGE_RESOURCES_EXCEEDED, ErrorCode::STREAM_STORE_FAILED];
 
 impl Connection {
     /// Appends a message. With `expect`, under compare-and-set.
@@ -119,7 +120,7 @@ fn refusal(error: &async_nats::jetstream::context::PublishError) -> Result<Store
         PublishErrorKind::StreamNotFound => Kind::NoLedger,
         _ if is_one_of(code, &FULL) => Kind::StorageFull,
         _ if is_one_of(code, &[ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM]) => Kind::PayloadTooLarge,
-        _ if code.is_some() => Kind::Forbidden,
+        // Whatever else the server says of an append (no leader yet, store closed), it may pass.
         _ => Kind::Unavailable,
     };
     let detail = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);

@@ -1,44 +1,54 @@
 //! A key-value bucket: made when first used, read whole.
 
-use async_nats::jetstream::kv::{Config, Operation, Store};
+use async_nats::jetstream::{
+    consumer::{DeliverPolicy, push},
+    kv::{Config, Store},
+};
 use bytes::Bytes;
 use futures::StreamExt;
 
-use crate::{Connection, Error, Kind, connect::ANSWER};
+use crate::{Connection, Error, Kind, append, connect::ANSWER};
 
 /// How many earlier values a bucket keeps for each key.
 const HISTORY: i64 = 16;
 
-/// The bytes that a bucket may take: 256 MiB.
-const MAX_BYTES: i64 = 256 << 20;
-
 #[derive(Clone)]
-pub(crate) struct Bucket(Store);
+pub(crate) struct Bucket {
+    store: Store,
+    client: async_nats::Client,
+}
 
 impl Bucket {
-    pub(crate) async fn open(connection: &Connection, name: String, description: &str) -> Result<Self, Error> {
+    /// Opens a bucket; makes it, for at most `max_bytes`, if there is none.
+    pub(crate) async fn open(connection: &Connection, name: String, description: &str, max_bytes: i64) -> Result<Self, Error> {
+        let client = connection.client.clone();
         if let Ok(store) = connection.js.get_key_value(&name).await {
-            return Ok(Self(store));
+            return Ok(Self { store, client });
         }
-        let config =
-            Config { bucket: name, description: description.to_owned(), history: HISTORY, max_bytes: MAX_BYTES, ..Default::default() };
-        let made = connection.js.create_key_value(config).await;
-        made.map(Self).map_err(|error| Error::new(Kind::Unavailable, error))
+        let config = Config { bucket: name, description: description.to_owned(), history: HISTORY, max_bytes, ..Default::default() };
+        match connection.js.create_key_value(config).await {
+            Ok(store) => Ok(Self { store, client }),
+            Err(error) if is_full(&error) => {
+                Err(Error::new(Kind::StorageFull, format!("{} bytes are needed for {description}: {error}", max_bytes)))
+            }
+            Err(error) => Err(Error::new(Kind::Unavailable, error)),
+        }
     }
 
     pub(crate) async fn put(&self, key: &str, value: Vec<u8>) -> Result<u64, Error> {
         use async_nats::jetstream::kv::PutErrorKind as Put;
-        self.0.put(key, value.into()).await.map_err(|error| match error.kind() {
+        self.store.put(key, value.into()).await.map_err(|error| match error.kind() {
             Put::InvalidKey => Error::new(Kind::Usage, error),
+            _ if is_full(&error) => Error::new(Kind::StorageFull, error),
             _ => Error::new(Kind::Unavailable, error),
         })
     }
 
     /// Removes a key; returns whether it was there.
     pub(crate) async fn remove(&self, key: &str) -> Result<bool, Error> {
-        let there = self.0.get(key).await.map_err(|error| Error::new(Kind::Unavailable, error))?.is_some();
+        let there = self.store.get(key).await.map_err(|error| Error::new(Kind::Unavailable, error))?.is_some();
         if there {
-            self.0.delete(key).await.map_err(|error| Error::new(Kind::Unavailable, error))?;
+            self.store.delete(key).await.map_err(|error| Error::new(Kind::Unavailable, error))?;
         }
         Ok(there)
     }
@@ -46,26 +56,43 @@ impl Bucket {
     /// The current value of every key.
     pub(crate) async fn all(&self) -> Result<Vec<(String, Bytes)>, Error> {
         let unavailable = |error: &dyn std::fmt::Display| Error::new(Kind::Unavailable, error);
+        let config = push::OrderedConfig {
+            name: Some(format!("all-{}", uuid::Uuid::now_v7().simple())),
+            deliver_subject: self.client.new_inbox(),
+            deliver_policy: DeliverPolicy::LastPerSubject,
+            filter_subject: format!("{}>", self.store.prefix),
+            ..Default::default()
+        };
         let reading = async {
-            // Asked anew each time: the store's own status is the one from when it was opened.
-            let info = self.0.stream.get_info().await.map_err(|error| unavailable(&error))?;
+            let consumer = self.store.stream.create_consumer(config).await.map_err(|error| unavailable(&error))?;
+            let (name, mut pending) = (consumer.cached_info().name.clone(), consumer.cached_info().num_pending);
+            let mut messages = consumer.messages().await.map_err(|error| unavailable(&error))?;
             let mut all = Vec::new();
-            // A watch of an empty bucket says nothing, not even that it is empty.
-            if info.state.messages == 0 {
-                return Ok(all);
-            }
-            let mut watch = self.0.watch_with_history(">").await.map_err(|error| unavailable(&error))?;
-            while let Some(entry) = watch.next().await {
-                let entry = entry.map_err(|error| unavailable(&error))?;
-                if entry.operation == Operation::Put {
-                    all.push((entry.key, entry.value));
-                }
-                if entry.delta == 0 {
-                    break;
+            while pending > 0 {
+                let message =
+                    messages.next().await.ok_or_else(|| unavailable(&"the connection is closed"))?.map_err(|error| unavailable(&error))?;
+                pending = message.info().map_err(|error| unavailable(&error))?.pending;
+                let key = message.subject.strip_prefix(self.store.prefix.as_str()).unwrap_or_default();
+                if message.headers.as_ref().is_none_or(|headers| headers.get("KV-Operation").is_none()) {
+                    all.push((key.to_owned(), message.payload.clone()));
                 }
             }
+            // Left alone it would lie on the server for a while, and a busy bus would have hundreds of them.
+            let _ = self.store.stream.delete_consumer(&name).await;
             Ok(all)
         };
         tokio::time::timeout(ANSWER, reading).await.map_err(|_| unavailable(&"no answer within 5 s"))?
     }
+}
+
+/// Whether a store takes nothing more: an error somewhere below says so.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut source = Some(error);
+    while let Some(inner) = source {
+        if let Some(error) = inner.downcast_ref::<async_nats::jetstream::Error>() {
+            return append::FULL.contains(&error.error_code());
+        }
+        source = inner.source();
+    }
+    false
 }

@@ -2,9 +2,11 @@
 //! away from one that never was.
 
 use protocol::{Card, schema};
-use sha2::{Digest, Sha256};
 
 use crate::{Connection, Error, Kind, bucket::Bucket};
+
+/// The bytes that all cards may take, with their history: 16 MiB.
+const MAX_BYTES: i64 = 16 << 20;
 
 /// The store of cards.
 #[derive(Clone)]
@@ -22,7 +24,7 @@ impl Cards {
     /// # Errors
     /// `unavailable`.
     pub async fn open(connection: &Connection) -> Result<Self, Error> {
-        Bucket::open(connection, connection.space().agents(), "agentbus: cards of agents").await.map(Self)
+        Bucket::open(connection, connection.space().agents(), "agentbus: cards of agents", MAX_BYTES).await.map(Self)
     }
 
     /// Keeps a card.
@@ -41,15 +43,4 @@ impl Cards {
     pub async fn all(&self) -> Result<Vec<Card>, Error> {
         Ok(self.0.all().await?.iter().filter_map(|(_, body)| schema::read("card", body).ok()).collect())
     }
-}
-
-/// The digest of a card, which heartbeats name: SHA-256 in hexadecimal.
-#[must_use]
-pub fn digest(card: &Card) -> String {
-    use std::fmt::Write;
-    let body = serde_json::to_vec(card).unwrap_or_default();
-    Sha256::digest(&body).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -156,9 +156,9 @@ async fn connect_options(options: &Options, closing: Arc<AtomicBool>) -> Result<
 fn told(event: &async_nats::Event, closing: bool) {
     match event {
         async_nats::Event::SlowConsumer(_) => tracing::warn!("messages were dropped: a subscription is read too slowly"),
-        async_nats::Event::Connected => tracing::debug!("connected to NATS"),
-        _ if closing => tracing::debug!(%event, "NATS connection"),
-        _ => tracing::warn!(%event, "NATS connection"),
+        async_nats::Event::Disconnected if !closing => tracing::warn!("the connection to NATS is lost; connecting again"),
+        async_nats::Event::ServerError(_) | async_nats::Event::LameDuckMode => tracing::warn!(%event, "NATS"),
+        _ => tracing::debug!(%event, "NATS"),
     }
 }
 

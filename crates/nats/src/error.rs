@@ -58,7 +58,7 @@ impl Kind {
     #[must_use]
     pub const fn hint(self) -> &'static str {
         match self {
-            Self::Unavailable => "Start a bus with 'agentbus up', or name a running server with --nats URL.",
+            Self::Unavailable => "If no bus runs, start one with 'agentbus up'; if one does, see what it says: its disk may be full.",
             Self::Forbidden => "Check the credentials (--creds) and what the server allows them.",
             Self::PayloadTooLarge => "Send less, or raise max_payload on the server.",
             Self::StorageFull => "Free space on the server's disk or raise the ledger's size limit; nothing stored is lost.",
@@ -75,6 +75,12 @@ impl Kind {
 impl Error {
     pub(crate) fn new(kind: Kind, detail: impl fmt::Display) -> Self {
         Self { kind, detail: detail.to_string() }
+    }
+
+    /// A part was stopped before it had started.
+    #[must_use]
+    pub fn stopped() -> Self {
+        Self::new(Kind::Unavailable, "stopped before it had started")
     }
 
     /// What kind of error it is.

@@ -4,6 +4,9 @@ use protocol::{Fact, FactKey, Name, schema};
 
 use crate::{Connection, Error, Kind, bucket::Bucket};
 
+/// The bytes that all facts may take, with their history: 32 MiB.
+const MAX_BYTES: i64 = 32 << 20;
+
 /// The fact store of a bus.
 #[derive(Clone)]
 pub struct Facts(Bucket);
@@ -20,7 +23,7 @@ impl Facts {
     /// # Errors
     /// `unavailable`.
     pub async fn open(connection: &Connection) -> Result<Self, Error> {
-        Bucket::open(connection, connection.space().facts(), "agentbus: facts with provenance").await.map(Self)
+        Bucket::open(connection, connection.space().facts(), "agentbus: facts with provenance", MAX_BYTES).await.map(Self)
     }
 
     /// Records a fact. It takes the place of the same observer's earlier one.

@@ -26,19 +26,16 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
-    /// The stream's own limit: a tenth is kept in reserve, so that a full ledger can still end
-    /// what it holds.
-    fn stream(self) -> i64 {
-        i64::try_from(self.max_bytes / 10 * 9).unwrap_or(i64::MAX)
-    }
-}
-
 /// The ledger, as a coordinator sees it.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     connection: Connection,
+    /// The bytes that it may take, the reserve included.
+    allowed: u64,
 }
+
+/// Where the stream keeps how many bytes it may take, the reserve included.
+const ALLOWED: &str = "agentbus.max_bytes";
 
 impl Ledger {
     /// Opens the ledger; makes it if there is none, and refuses one whose settings break its promises.
@@ -53,20 +50,50 @@ impl Ledger {
             Create::JetStream(cause) if cause.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED => Error::new(Kind::StorageFull, cause),
             _ => Error::new(Kind::LedgerSettings, error),
         })?;
-        let wrong = differences(&stream.cached_info().config, &wanted);
+        let config = &stream.cached_info().config;
+        let wrong = differences(config, &wanted);
         if !wrong.is_empty() {
             return Err(Error::new(Kind::LedgerSettings, format!("stream {}: {}", wanted.name, wrong.join("; "))));
         }
-        Ok(Self { connection })
+        // A ledger that was made before keeps the size that it was made with.
+        let allowed = config.metadata.get(ALLOWED).and_then(|bytes| bytes.parse().ok()).unwrap_or(limits.max_bytes);
+        Ok(Self { connection, allowed })
     }
 
-    /// The last sequence that the ledger holds.
+    /// Whether the ledger takes no more than its usual limit, and has no room left for another
+    /// large message. A tenth of the limit counts as none where the limit itself is small.
     ///
     /// # Errors
     /// `unavailable`, or `no_ledger` if it has been removed.
-    pub async fn last(&self) -> Result<u64, Error> {
-        Ok(info(&self.connection).await?.state.last_sequence)
+    pub async fn is_full(&self) -> Result<bool, Error> {
+        let info = info(&self.connection).await?;
+        let largest = u64::try_from(info.config.max_message_size).unwrap_or_default();
+        let limit = usual(self.allowed);
+        Ok(info.state.bytes + largest.min(limit / 10) > limit)
     }
+
+    /// Opens the reserve, so that what is open can end, or closes it again. It is closed only where
+    /// nothing stored would be lost by it.
+    ///
+    /// # Errors
+    /// As [`Ledger::is_full`].
+    pub async fn reserve(&self, open: bool) -> Result<(), Error> {
+        let info = info(&self.connection).await?;
+        let limit = if open { self.allowed } else { usual(self.allowed) };
+        let max_bytes = i64::try_from(limit).unwrap_or(i64::MAX);
+        if info.config.max_bytes == max_bytes || (!open && info.state.bytes > limit) {
+            return Ok(());
+        }
+        let config = Config { max_bytes, ..info.config };
+        let updated = self.connection.js.update_stream(config).await;
+        updated.map(drop).map_err(|error| Error::new(Kind::Unavailable, error))
+    }
+}
+
+/// The limit in ordinary times: a tenth is kept in reserve, so that a full ledger can still end
+/// what it holds.
+const fn usual(allowed: u64) -> u64 {
+    allowed / 10 * 9
 }
 
 /// The stream as it stands on the server.
@@ -88,7 +115,8 @@ fn config(connection: &Connection, limits: Limits) -> Config {
         retention: RetentionPolicy::Limits,
         // Never drop what was acknowledged: refuse what is new.
         discard: DiscardPolicy::New,
-        max_bytes: limits.stream(),
+        max_bytes: i64::try_from(usual(limits.max_bytes)).unwrap_or(i64::MAX),
+        metadata: [(ALLOWED.to_owned(), limits.max_bytes.to_string())].into(),
         max_age: Duration::ZERO,
         // Headers count here; 2 KiB is more than ours take.
         max_message_size: i32::try_from(connection.max_body() + 2048).unwrap_or(i32::MAX),
@@ -137,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_tenth_of_the_allowed_size_is_kept_in_reserve() {
-        assert_eq!(Limits { max_bytes: 1000, replicas: 1 }.stream(), 900);
+        assert_eq!(usual(1000), 900);
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod tests;
 
 pub use api::{Api, Call};
 pub use append::{Expect, Stored};
-pub use cards::{Cards, digest};
+pub use cards::Cards;
 pub use connect::{Connection, Options};
 pub use core::{Delivery, Subscription};
 pub use error::{Error, Kind};

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    InstanceId, Name, QueryId, State,
+    Name, QueryId, State,
     message::{Assign, Query},
 };
 
@@ -56,13 +56,8 @@ pub struct End {
     pub seq: u64,
     /// The state it ended in.
     pub state: State,
-    /// Who gave the answer that ended it; none for a close.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent: Option<Name>,
-    /// The attempt of that answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempt: Option<u32>,
-    /// The instance of that answer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instance: Option<InstanceId>,
+    /// SHA-256 of the body of that message, in hexadecimal: what was heard is what is stored only
+    /// if it has this digest.
+    #[schemars(pattern(r"^[0-9a-f]{64}$"))]
+    pub digest: String,
 }

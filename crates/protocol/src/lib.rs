@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`Name`] and [`QueryId`], then [`Subject`], then [`message`], one file a kind.
 
+mod digest;
 mod fact;
 mod hand;
 mod heartbeat;

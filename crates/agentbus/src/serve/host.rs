@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use nats::{Delivery, Subscription, digest};
+use nats::{Delivery, Subscription};
 use protocol::{Heartbeat, InstanceId, Lease, Order, Work};
 use tokio::{
     sync::watch,
@@ -24,12 +24,23 @@ pub(super) struct Host {
     digest: String,
     held: HashMap<Lease, (CancellationToken, AbortHandle)>,
     working: JoinSet<Lease>,
+    leaving: CancellationToken,
 }
 
 impl Host {
     pub(super) fn new(bus: Bus, agent: Agent, instance: InstanceId, handler: Arc<dyn Handler>, announce: watch::Sender<bool>) -> Self {
-        let digest = digest(&agent.card);
-        Self { bus, agent, instance, handler, announce, digest, held: HashMap::new(), working: JoinSet::new() }
+        let digest = agent.card.digest();
+        Self {
+            bus,
+            agent,
+            instance,
+            handler,
+            announce,
+            digest,
+            held: HashMap::new(),
+            working: JoinSet::new(),
+            leaving: CancellationToken::new(),
+        }
     }
 
     /// Serves until it is told to stop, or has drained.
@@ -87,7 +98,7 @@ impl Host {
             return;
         }
         let stopped = CancellationToken::new();
-        let task = Task { bus: self.bus.clone(), work: Arc::new(work), stopped: stopped.clone() };
+        let task = Task { bus: self.bus.clone(), work: Arc::new(work), stopped: stopped.clone(), leaving: self.leaving.clone() };
         let (handler, asked) = (self.handler.clone(), self.agent.lease);
         let name = lease.clone();
         let handle = self.working.spawn(async move {
@@ -147,11 +158,9 @@ impl Host {
 
     /// Stops what is unfinished and gives it back for another try.
     async fn give_back(&mut self) {
-        for (stopped, _) in self.held.values() {
-            stopped.cancel();
-        }
+        self.leaving.cancel();
         let rest = async { while self.working.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(Duration::from_secs(3), rest).await;
+        let _ = tokio::time::timeout(Duration::from_secs(4), rest).await;
         self.working.abort_all();
         self.held.clear();
     }

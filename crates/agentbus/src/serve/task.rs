@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use nats::Connection;
 use protocol::{
     Extra, Fact, Kind, Message, Name, QueryId, Subject, To, Work,
-    message::{Failure, Progress, Query, Usage},
+    message::{Assign, Failure, Progress, Query, Usage},
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,8 @@ pub struct Task {
     pub(super) bus: Bus,
     pub(super) work: std::sync::Arc<Work>,
     pub(super) stopped: CancellationToken,
+    /// Fires when the instance stops before the work is done.
+    pub(super) leaving: CancellationToken,
 }
 
 impl Task {
@@ -67,6 +69,12 @@ impl Task {
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.work.assign.attempt
+    }
+
+    /// The assignment: attempt, instance, deadline, and why this agent.
+    #[must_use]
+    pub fn assignment(&self) -> &Assign {
+        &self.work.assign
     }
 
     /// Who is to answer.

@@ -15,8 +15,11 @@ use super::{Done, Fault, Handler, Task};
 /// The pause before an answer that was not stored is sent again; it doubles up to [`LONGEST`].
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// How long giving work back may take while the instance stops.
+const GIVE_BACK: Duration = Duration::from_secs(3);
+
 /// The longest such pause.
-const LONGEST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Works on one query and answers it, unless it is stopped.
 pub(super) async fn attempt(task: Task, handler: Arc<dyn Handler>, lease: Duration) {
@@ -34,7 +37,16 @@ pub(super) async fn attempt(task: Task, handler: Arc<dyn Handler>, lease: Durati
     tokio::select! {
         biased;
         () = stopped.cancelled() => tracing::debug!(id = %task.id(), "stopped"),
+        () = task.leaving.cancelled() => give_back(&task).await,
         () = all => {}
+    }
+}
+
+/// The instance stops before the work is done: another one may go on at once.
+async fn give_back(task: &Task) {
+    let fault = Fault::retry("instance_stopped", "the instance stopped before the work was done");
+    if tokio::time::timeout(GIVE_BACK, deliver(task, answer(task, Err(fault)))).await.is_err() {
+        tracing::warn!(id = %task.id(), "the work was not given back in time; its lease will run out");
     }
 }
 

@@ -12,7 +12,7 @@ use protocol::Problem;
 use serde::Serialize;
 
 pub(crate) use post::{Repeat, repeated};
-pub(crate) use waiters::{Waiters, ended, waits};
+pub(crate) use waiters::{Waiters, dismiss, ended, waits};
 
 use crate::service::Service;
 

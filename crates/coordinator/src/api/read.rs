@@ -34,23 +34,35 @@ pub(super) fn status(service: &Service, call: Call, caller: &Name) {
         Ok(which) => which,
         Err(problem) => return reply::<()>(service, call, Err(problem)),
     };
-    let Some(fold) = service.desk.find(which.id, caller) else {
-        return reply::<()>(service, call, Err(not_found(which.id)));
-    };
-    record(service, call, &fold.key().clone(), which.messages);
+    match service.desk.find(which.id, caller) {
+        Some(fold) => record(service, call, &fold.key().clone(), which.messages),
+        // It may have been stored a moment ago: the ledger itself knows.
+        None => answer(service, call, Look { id: which.id, asker: caller.clone(), from: 1, waiting_for: None, messages: which.messages }),
+    }
 }
 
 /// Reads a record from the ledger and answers with it.
 pub(super) fn record(service: &Service, call: Call, key: &Key, messages: bool) {
-    let Some(fold) = service.desk.book().get(key) else {
-        return reply::<()>(service, call, Err(not_found(key.id)));
-    };
-    let (key, seq) = (key.clone(), fold.posted().seq);
-    let waiting_for = service.desk.waiting_for(&key, service.now());
+    let from = service.desk.book().get(key).map_or(1, |fold| fold.posted().seq);
+    let waiting_for = service.desk.waiting_for(key, service.now());
+    answer(service, call, Look { id: key.id, asker: key.requester.clone(), from, waiting_for, messages });
+}
+
+/// What to read.
+struct Look {
+    id: QueryId,
+    asker: Name,
+    /// Where in the ledger the query stands, or some place before it.
+    from: u64,
+    waiting_for: Option<String>,
+    messages: bool,
+}
+
+fn answer(service: &Service, call: Call, Look { id, asker, from, waiting_for, messages }: Look) {
     let connection = service.effects.connection.clone();
     service.effects.tasks.spawn(async move {
-        let read = connection.entries(key.id, seq).await.map_err(Problem::from);
-        let found = read.and_then(|entries| ledger::record(key.id, &key.requester, &entries).ok_or_else(|| not_found(key.id)));
+        let read = connection.entries(id, from).await.map_err(Problem::from);
+        let found = read.and_then(|entries| ledger::record(id, &asker, &entries).ok_or_else(|| not_found(id)));
         let answer = found.map(|mut record| {
             record.waiting_for = waiting_for.filter(|_| !record.state.is_terminal());
             if !messages {

@@ -39,3 +39,13 @@ pub(crate) fn ended(service: &mut Service, key: &Key) {
         read::record(service, call, key, false);
     }
 }
+
+/// The coordinator stops: whoever waits is told, and can ask again.
+pub(crate) fn dismiss(service: &mut Service) {
+    for (key, calls) in std::mem::take(&mut service.waiters.calls) {
+        for call in calls {
+            let problem = Problem::new("unavailable", format!("this coordinator stops; the query {} is in the ledger", key.id));
+            reply::<()>(service, call, Err(problem.hint("Ask for its status: another coordinator answers, or the next one.")));
+        }
+    }
+}

@@ -14,6 +14,9 @@ const SEQ: &str = "ledger_seq";
 /// How long a query waits for reports that are stored but not yet harvested.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The largest value that is taken for a fact, in bytes of JSON. What is larger is a document.
+const LARGEST: usize = 4096;
+
 /// The pause after a fact that could not be recorded.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -39,7 +42,11 @@ impl Harvest {
                 };
                 for fact in reported(&entry) {
                     while let Err(error) = facts.put(&fact).await {
-                        tracing::warn!(%error, key = %fact.key, "a reported fact is not recorded yet");
+                        tracing::warn!(%error, key = %fact.key, "a reported fact is not recorded");
+                        // Only what may pass is worth waiting for: other reports and queries wait behind it.
+                        if error.kind() != nats::Kind::Unavailable {
+                            break;
+                        }
                         if stop.run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_none() {
                             return;
                         }
@@ -57,7 +64,7 @@ impl Harvest {
         let mut done = self.done.clone();
         let caught_up = done.wait_for(|done| *done >= last);
         if tokio::time::timeout(PATIENCE, caught_up).await.is_err() {
-            let problem = agentbus::Problem::new("unavailable", "progress reports are stored faster than they can be read");
+            let problem = agentbus::Problem::new("unavailable", "the facts from progress reports are not up to date yet");
             return Err(problem.into());
         }
         Ok(())
@@ -85,7 +92,8 @@ fn reported(entry: &Entry) -> Vec<Fact> {
             extra,
         })
     };
-    report.progress.iter().flatten().filter_map(fact).collect()
+    let fields = report.progress.iter().flatten();
+    fields.filter(|(_, value)| value.to_string().len() <= LARGEST).filter_map(fact).collect()
 }
 
 fn key(field: &str) -> Option<FactKey> {

@@ -63,6 +63,8 @@ pub struct Desk {
     clock: Clock,
     peers: Peers,
     listening_since: Option<Timestamp>,
+    /// The ledger is full since this sequence: queries that came later are refused.
+    full_since: Option<u64>,
     live: bool,
 }
 
@@ -94,6 +96,7 @@ impl Desk {
             clock: Clock::default(),
             peers: Peers::default(),
             listening_since: None,
+            full_since: None,
             live: false,
         }
     }
@@ -136,11 +139,8 @@ impl Desk {
     fn follow(&mut self, key: &Key, entry: &Entry, actions: &mut Vec<Action>) {
         let Some(fold) = self.book.get(key) else { return };
         if let Some(ended) = fold.ended().filter(|ended| ended.seq == entry.seq) {
-            let (agent, attempt, instance) = match ended.by.clone() {
-                Some((agent, attempt, instance)) => (Some(agent), Some(attempt), Some(instance)),
-                None => (None, None, None),
-            };
-            let end = End { id: key.id, seq: ended.seq, state: ended.state, agent, attempt, instance };
+            let digest = entry.body.as_ref().map(Message::digest).unwrap_or_default();
+            let end = End { id: key.id, seq: ended.seq, state: ended.state, digest };
             actions.push(Action::End { requester: key.requester.clone(), end });
         }
         if let (Ok(Message::Assign(assign)), Ok(query)) = (&entry.body, &fold.posted().query) {
@@ -239,6 +239,18 @@ impl Desk {
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         self.timers.next().map(|at| self.clock.ours(at))
+    }
+
+    /// Whether the ledger is full. While it is, queries that come in are refused, so that what
+    /// was there before can end.
+    pub fn full(&mut self, full: bool) {
+        self.full_since = if full { self.full_since.or(Some(self.book.last())) } else { None };
+    }
+
+    /// Whether the ledger is taken to be full.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.full_since.is_some()
     }
 
     /// A message was stored under the guard of a query that is none of the bus: its subject is

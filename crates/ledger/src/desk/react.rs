@@ -1,7 +1,10 @@
 //! From a decision about one query to actions.
 
 use jiff::{SignedDuration, Timestamp};
-use protocol::{AttemptState, Kind, Message, Order, Stop, Subject, To, message::Close};
+use protocol::{
+    AttemptState, Kind, Message, Order, Stop, Subject, To,
+    message::{Close, Reason},
+};
 
 use super::{Action, Desk, Flight, Router};
 use crate::{Key, Next, Now, decide};
@@ -42,8 +45,13 @@ impl Desk {
 
     /// What to do about a query now.
     pub(super) fn next(&self, key: &Key, now: Timestamp) -> Option<Next> {
+        let fold = self.book.get(key)?;
         let clock = Now { time: self.clock.server(now), silent: self.silent(key, now) };
-        Some(decide(self.book.get(key)?, &clock, &self.policy))
+        let next = decide(fold, &clock, &self.policy);
+        let refused = matches!(next, Next::Dispatch { .. })
+            && fold.attempts().is_empty()
+            && self.full_since.is_some_and(|since| fold.posted().seq > since);
+        Some(if refused { full() } else { next })
     }
 
     /// Keeps what instances hold in step with the fold, and stops an instance whose query ended
@@ -103,6 +111,17 @@ impl Desk {
     pub(super) fn unqueue(&mut self, key: &Key) {
         self.queue.remove(key);
         self.routed.remove(key);
+    }
+}
+
+/// What is said to a query that came while the ledger was full.
+fn full() -> Next {
+    Next::Close {
+        reason: Reason::Rejected,
+        code: "storage_full",
+        message: "The ledger is full: it only ends what it held before.".to_owned(),
+        pointer: None,
+        hint: Some("Post it again when there is room; whoever runs the bus must raise the limit or free space.".to_owned()),
     }
 }
 

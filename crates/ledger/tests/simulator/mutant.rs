@@ -165,7 +165,7 @@ pub(crate) fn action(world: &mut World, life: Life, action: Action) -> Result<Op
         (Mutant::EndedFirst, Message::Close(close)) => {
             let seq = world.stream.len() as u64 + 1;
             let state = close.reason.state();
-            let end = protocol::End { id: key.id, seq, state, agent: None, attempt: None, instance: None };
+            let end = protocol::End { id: key.id, seq, state, digest: String::new() };
             rules::end(world, life.index, &key.requester, &end)?;
         }
         (Mutant::UnacceptedSpends, Message::Assign(assign)) if assign.attempt as usize > rules::allowed(world, &key) => {
