@@ -15,6 +15,9 @@ use crate::{
 /// Where a client looks when it is told nothing and finds nothing.
 const DEFAULT: &str = "nats://127.0.0.1:4222";
 
+/// How the bus was found when nothing named one.
+const GUESS: &str = "the default";
+
 /// A bus, and how it was found.
 struct Place {
     url: String,
@@ -26,7 +29,8 @@ struct Place {
 /// Connects as `name` to the bus that the options, this directory or the environment name.
 pub(crate) async fn connect(global: &Global, name: Name) -> Result<Bus, Failure> {
     let place = find(global)?;
-    if printer::is_watched() && place.how != "--nats" {
+    // The default is a guess, and may be another project's bus: that is said in any case.
+    if (printer::is_watched() && place.how != "--nats") || place.how == GUESS {
         printer::say(format!("bus: {} ({})", place.url, place.how));
     }
     join(global, place, name).await
@@ -95,7 +99,7 @@ fn find(global: &Global) -> Result<Place, Failure> {
             ..place(context.url, "the NATS CLI context")
         });
     }
-    Ok(place(DEFAULT.to_owned(), "the default"))
+    Ok(place(DEFAULT.to_owned(), GUESS))
 }
 
 /// A context of the NATS CLI: `$XDG_CONFIG_HOME/nats/context/NAME.json`.

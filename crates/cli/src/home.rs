@@ -1,18 +1,24 @@
 //! `.agentbus/`: what `up` keeps in the directory in which it runs, and how others find it.
 
 use std::{
-    fs,
+    fs::{self, File, TryLockError},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use agentbus::Space;
-use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
 /// The folder's name.
 const NAME: &str = ".agentbus";
+
+/// How often a lock is tried that somebody may hold for a moment only.
+const LOOKS: usize = 20;
+
+/// The time between two tries.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What `up` says of the bus that it runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,8 +28,13 @@ pub(crate) struct Running {
     /// Its space.
     pub(crate) space: String,
     /// The process that runs it.
-    pub(crate) pid: i32,
+    pub(crate) pid: u32,
 }
+
+/// Held by the process that runs the bus of a folder, and by no other. It ends with the process,
+/// however that ends, which no process id tells reliably.
+#[derive(Debug)]
+pub(crate) struct Claim(#[expect(dead_code, reason = "held, never read")] File);
 
 /// The folder of one bus.
 #[derive(Clone, Debug)]
@@ -45,7 +56,7 @@ impl Home {
         let made = fs::create_dir_all(&self.0).and_then(|()| fs::write(self.0.join(".gitignore"), "*\n"));
         made.map_err(|error| {
             let message = format!("{} cannot be written: {error}", self.0.display());
-            Failure::new(crate::failure::Exit::Unreachable, "data_dir", message).hint("Name a folder that can be written: --data DIR")
+            Failure::new(Exit::Unreachable, "data_dir", message).hint("Name a folder that can be written: --data DIR")
         })
     }
 
@@ -56,17 +67,34 @@ impl Home {
 
     /// The bus that runs here, if one does.
     pub(crate) fn running(&self) -> Option<Running> {
-        let text = fs::read(self.file()).ok()?;
-        let running: Running = serde_json::from_slice(&text).ok()?;
-        let pid = Pid::from_raw(running.pid)?;
-        // What a killed bus left behind names a process that is gone.
-        (running.pid > 1 && test_kill_process(pid).is_ok()).then_some(running)
+        let said: Running = serde_json::from_slice(&fs::read(self.file()).ok()?).ok()?;
+        // What a killed bus left behind is held by nobody. A lock that may not be looked at is
+        // another user's, and so is the bus.
+        let held = File::open(self.lock()).map_or(true, |lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)));
+        held.then_some(said)
     }
 
-    /// Says that this process runs a bus here.
-    pub(crate) fn claim(&self, url: &str, space: &Space) -> Result<(), Failure> {
-        let pid = i32::try_from(std::process::id()).unwrap_or_default();
-        let running = Running { url: url.to_owned(), space: space.to_string(), pid };
+    /// Claims the folder for this process.
+    pub(crate) async fn claim(&self) -> Result<Claim, Failure> {
+        let lock = File::options().create(true).truncate(false).write(true).open(self.lock())?;
+        for _ in 0..LOOKS {
+            if lock.try_lock().is_ok() {
+                return Ok(Claim(lock));
+            }
+            // Somebody who only looks whether a bus runs here holds it for a moment, too.
+            tokio::time::sleep(LOOK).await;
+        }
+        let message = match self.running() {
+            Some(running) => format!("a bus already runs here: {} (process {})", running.url, running.pid),
+            None => format!("a bus is starting or stopping in {}", self.0.display()),
+        };
+        Err(Failure::new(Exit::Unreachable, "already_running", message)
+            .hint("Use it, stop it with Ctrl-C, or choose another folder: --data DIR"))
+    }
+
+    /// Says that this process runs a bus here, and where.
+    pub(crate) fn announce(&self, url: &str, space: &Space) -> Result<(), Failure> {
+        let running = Running { url: url.to_owned(), space: space.to_string(), pid: std::process::id() };
         // Written beside and renamed, so that nobody reads half of it.
         let beside = self.0.join("bus.json.new");
         fs::write(&beside, serde_json::to_vec_pretty(&running).unwrap_or_default())?;
@@ -80,6 +108,10 @@ impl Home {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    fn lock(&self) -> PathBuf {
+        self.0.join("up.lock")
     }
 
     fn file(&self) -> PathBuf {

@@ -4,6 +4,7 @@
 mod args;
 mod bus;
 mod commands;
+mod embedded;
 mod failure;
 mod home;
 mod logging;

@@ -43,8 +43,16 @@ impl Roster {
         }
         let reason = format!("nobody answers '{}'", query.request_type);
         steps.push(taken(Step::None, reason.clone()));
-        let hint = format!("name an agent, or let one declare `answers: [\"{}\"]`", query.request_type);
+        let hint = self.unanswered(query);
         Decision { hint: Some(hint), ..decision(None, Step::None, reason, steps, Vec::new()) }
+    }
+
+    /// What a requester can do about a request type that nobody answers.
+    fn unanswered(&self, query: &Query) -> String {
+        let registered = |card: &Card| Some(format!("{} ({})", card.answers.first()?, card.agent));
+        let types: Vec<_> = self.cards().filter_map(registered).take(HINTS).collect();
+        let known = if types.is_empty() { String::new() } else { format!(", ask for a type that is answered, as {}", types.join(", ")) };
+        format!("name an agent{known}, or let one declare `answers: [\"{}\"]`", query.request_type)
     }
 }
 

@@ -17,7 +17,9 @@ pub(crate) mod status;
 pub(crate) mod up;
 pub(crate) mod watch;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
+
+use tokio::io::AsyncReadExt;
 
 use crate::{
     args::{Cli, Command},
@@ -47,14 +49,36 @@ pub(crate) async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failur
     }
 }
 
+/// The most that is read from a file or from standard input: more than any bus takes in one message.
+const MOST: u64 = 16 << 20;
+
 /// Reads a text argument; `-` stands for standard input.
 pub(crate) async fn text(argument: String) -> Result<String, Failure> {
     if argument != "-" {
         return Ok(argument);
     }
-    let mut text = String::new();
-    tokio::io::AsyncReadExt::read_to_string(&mut tokio::io::stdin(), &mut text).await?;
+    let bytes = read(Path::new("-")).await?;
+    let text = String::from_utf8(bytes).map_err(|_| Failure::usage("not_utf8", "standard input is not UTF-8"))?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Reads a file; `-` stands for standard input.
+pub(crate) async fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let place = file.display();
+    let mut bytes = Vec::new();
+    let read = if file.as_os_str() == "-" {
+        tokio::io::stdin().take(MOST + 1).read_to_end(&mut bytes).await
+    } else {
+        match tokio::fs::File::open(file).await {
+            Ok(file) => file.take(MOST + 1).read_to_end(&mut bytes).await,
+            Err(error) => return Err(Failure::usage("no_such_file", format!("{place}: {error}"))),
+        }
+    };
+    read.map_err(|error| Failure::usage("unreadable", format!("{place}: {error}")))?;
+    if bytes.len() as u64 > MOST {
+        return Err(Failure::usage("payload_too_large", format!("{place} has more than {} MiB", MOST >> 20)));
+    }
+    Ok(bytes)
 }
 
 /// Returns at the first Ctrl-C or SIGTERM.

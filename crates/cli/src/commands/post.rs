@@ -1,6 +1,9 @@
 //! `agentbus post`: posts a query and prints its id at once.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use agentbus::{Kind, Message, Name, Query};
 use clap::Args;
@@ -51,13 +54,9 @@ impl Post {
 }
 
 /// Reads a query from a file: whatever is wrong with it is said before anything is sent.
-async fn read(file: &PathBuf) -> Result<Query, Failure> {
+async fn read(file: &Path) -> Result<Query, Failure> {
     let place = file.display();
-    let text = if file.as_os_str() == "-" {
-        super::text("-".to_owned()).await?.into_bytes()
-    } else {
-        tokio::fs::read(file).await.map_err(|error| Failure::usage("no_such_file", format!("{place}: {error}")))?
-    };
+    let text = super::read(file).await?;
     let invalid = |error: agentbus::Error| {
         Failure::usage("schema_violation", format!("{place}: {error}")).hint("See what a query looks like: agentbus schema query")
     };

@@ -143,7 +143,8 @@ impl Crew {
     pub(crate) fn describe(&self) {
         let total = self.staff.serving().count();
         let plural = if total == 1 { "agent" } else { "agents" };
-        printer::data(format!("  agents       {total} {plural}; {total} answer from facts only"));
+        let verb = if total == 1 { "answers" } else { "answer" };
+        printer::data(format!("  agents       {total} {plural}; {total} {verb} from facts only"));
         let mut names: Vec<_> = self.staff.serving().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         for line in names.chunks(5) {
@@ -155,12 +156,16 @@ impl Crew {
     }
 
     /// Says what to type next.
-    pub(crate) fn next_steps(&self) {
+    /// `elsewhere`: commands do not find the bus by themselves, and must be told its URL.
+    pub(crate) fn next_steps(&self, elsewhere: bool, url: &str) {
+        let at = if elsewhere { format!(" --nats {url}") } else { String::new() };
         printer::data("");
         printer::data("Next, in another terminal:");
-        printer::data("  agentbus ask --type get_project_context \"Context needed: languages, tests, infrastructure, team size\"");
-        printer::data("  agentbus watch          everything that happens, live");
-        printer::data("  agentbus agents         who is here");
+        printer::data(format!(
+            "  agentbus ask{at} --type get_project_context \"Context needed: languages, tests, infrastructure, team size\""
+        ));
+        printer::data(format!("  agentbus watch{at}          everything that happens, live"));
+        printer::data(format!("  agentbus agents{at}         who is here"));
         printer::data("Ctrl-C drains and stops.");
     }
 

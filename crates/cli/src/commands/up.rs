@@ -1,19 +1,23 @@
 //! `agentbus up`: server, coordinator and agents in one process tree.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Args;
 use coordinator::Coordinator;
 use nats::{
     Connection,
-    server::{self, Event, Finder, Fsync, Port, Server},
+    server::{self, Finder, Fsync, Port},
 };
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::{self, Global},
     bus,
+    embedded::Embedded,
     failure::{Exit, Failure},
     home::Home,
     printer,
@@ -24,20 +28,29 @@ use super::serve::{self, Agents};
 /// How long agents may take to finish what they have in hand, once told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Where commands look for the bus of a directory.
+const HOME: &str = ".agentbus";
+
 /// Options of `up`.
 #[derive(Debug, Args)]
 pub(crate) struct Up {
     #[command(flatten)]
     agents: Agents,
     /// Where the bus keeps its data
-    #[arg(long, value_name = "DIR", default_value = ".agentbus")]
+    #[arg(long, value_name = "DIR", default_value = HOME)]
     data: PathBuf,
     /// Where the embedded server listens. Default: 127.0.0.1:4222, or another port if that is taken
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "nats")]
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "nats", value_parser = address)]
     listen: Option<SocketAddr>,
     /// When acknowledged messages are forced to the disk: always, or this often, as in 2m
     #[arg(long, value_name = "always|DURATION", default_value = "always", value_parser = fsync)]
     fsync: FsyncArg,
+}
+
+/// An address, or a host's name and a port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let found = text.to_socket_addrs().map_err(|error| format!("{error}; use HOST:PORT, as in 127.0.0.1:4222"))?;
+    found.into_iter().next().ok_or_else(|| "no such host".to_owned())
 }
 
 /// [`Fsync`] as it is typed.
@@ -58,14 +71,10 @@ fn fsync(text: &str) -> Result<FsyncArg, String> {
 impl Up {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         let home = Home::at(self.data.clone());
-        if let Some(running) = home.running() {
-            let message = format!("a bus already runs here: {} (process {})", running.url, running.pid);
-            return Err(Failure::new(Exit::Unreachable, "already_running", message)
-                .hint("Use it, stop it with Ctrl-C, or choose another folder: --data DIR"));
-        }
         // What is wrong with the agents is said before anything is started.
         let definitions = self.agents.load()?;
         home.make()?;
+        let _claim = home.claim().await?;
         let embedded = match &global.nats {
             Some(_) => None,
             None => Some(Embedded::start(self.server_options(&home).await?).await?),
@@ -101,14 +110,14 @@ impl Up {
         let server_version = connection.server_version();
         let coordinator = Coordinator::start(connection.clone(), serve::coordinator_options(home.path())).await?;
         let staff = self.agents.staff(bus::options_at(global, url, serve::host()?)?, &definitions).await?;
-        home.claim(url, connection.space())?;
+        home.announce(url, connection.space())?;
         let how = if embedded.is_some() { "started here" } else { "not started here" };
         printer::data(format!("agentbus {} is up", env!("CARGO_PKG_VERSION")));
         printer::data(format!("  server       nats-server {server_version} at {url} ({how})"));
         printer::data(format!("  data         {}", home.path().display()));
         printer::data(format!("  coordinator  {}", coordinator.instance()));
         staff.describe();
-        staff.next_steps();
+        staff.next_steps(self.data != Path::new(HOME), url);
 
         let (code, embedded) = wait(embedded).await?;
         printer::say("draining; Ctrl-C again ends it at once");
@@ -142,38 +151,6 @@ async fn wait(embedded: Option<Embedded>) -> Result<(ExitCode, Option<Embedded>)
         failure = embedded.failed() => {
             let _ = failure.report(false);
             Ok((ExitCode::from(Exit::Unreachable as u8), None))
-        }
-    }
-}
-
-/// The embedded server, kept running.
-struct Embedded {
-    url: String,
-    stop: CancellationToken,
-    supervision: JoinHandle<Result<(), server::Error>>,
-}
-
-impl Embedded {
-    async fn start(options: server::Options) -> Result<Self, Failure> {
-        let server = Server::start(options).await?;
-        let (url, stop) = (server.url(), CancellationToken::new());
-        let supervision = tokio::spawn(server::supervise(server, stop.clone(), |event: Event| printer::say(event.to_string())));
-        Ok(Self { url, stop, supervision })
-    }
-
-    /// Returns when the server cannot be kept running.
-    async fn failed(&mut self) -> Failure {
-        match (&mut self.supervision).await {
-            Ok(Err(error)) => error.into(),
-            Ok(Ok(())) => Failure::new(Exit::Unreachable, "server_stopped", "the nats-server has stopped"),
-            Err(error) => Failure::new(Exit::Unreachable, "server_lost", error.to_string()),
-        }
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        if let Ok(Err(error)) = self.supervision.await {
-            printer::say(format!("warning: {error}"));
         }
     }
 }

@@ -18,4 +18,4 @@ mod words;
 pub use answer::{ContextAnswer, answer};
 pub use library::Library;
 pub use matching::{Bearing, Subject};
-pub use topics::{MAX_TOPICS, Topic, topics};
+pub use topics::{MAX_TEXT, MAX_TOPICS, Topic, topics};

@@ -11,6 +11,10 @@ use super::words::{telling_words, words};
 /// asks for all of it at once, so that nothing is dropped in silence.
 pub const MAX_TOPICS: usize = 64;
 
+/// The longest topic that is repeated in an answer, in characters. What is longer is a document,
+/// and its beginning tells which.
+pub const MAX_TEXT: usize = 2000;
+
 /// One thing that a query asks about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
@@ -25,7 +29,8 @@ impl Topic {
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let words = telling_words(text);
-        (!words.is_empty()).then(|| Self { text: text.to_owned(), words })
+        let cut = if text.chars().count() > MAX_TEXT { text.chars().take(MAX_TEXT).chain(['…']).collect() } else { text.to_owned() };
+        (!words.is_empty()).then_some(Self { text: cut, words })
     }
 }
 

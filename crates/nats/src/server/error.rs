@@ -147,7 +147,11 @@ impl Error {
                 None => "stop the bus that runs on this data directory, or choose another".into(),
             }),
             Self::NotStarted { log, .. } | Self::GaveUp { log, .. } => Some(format!("the server's log is {}", log.display())),
-            Self::Io { .. } | Self::NotStopped { .. } | Self::GuardMisuse(_) => None,
+            Self::Io { .. } => Some(format!(
+                "make it writable, or name another folder ({ENV_CACHE} for the cache, --data for the bus), or {}",
+                three_ways()
+            )),
+            Self::NotStopped { .. } | Self::GuardMisuse(_) => None,
         }
     }
 

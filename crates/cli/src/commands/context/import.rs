@@ -1,6 +1,6 @@
 //! `context import`: many facts from a file. All are checked before the first is written.
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::{collections::BTreeSet, path::Path, process::ExitCode};
 
 use agentbus::{Fact, Facts, Name, protocol::schema};
 use clap::Args;
@@ -31,11 +31,8 @@ pub(super) struct Import {
 impl Import {
     pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         let place = if self.file == "-" { "standard input".to_owned() } else { self.file.clone() };
-        let text = if self.file == "-" {
-            crate::commands::text(self.file).await?
-        } else {
-            tokio::fs::read_to_string(&self.file).await.map_err(|error| Failure::usage("no_such_file", format!("{place}: {error}")))?
-        };
+        let text = crate::commands::read(Path::new(&self.file)).await?;
+        let text = String::from_utf8(text).map_err(|_| Failure::usage("not_utf8", format!("{place} is not UTF-8")))?;
         let defaults = Defaults { from: self.from.from, source: self.source, now: now() };
         let facts = defaults.read(&text).map_err(|why| {
             let failure = Failure::usage("schema_violation", format!("{place}: {why}; nothing is imported"));
