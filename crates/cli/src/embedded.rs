@@ -101,7 +101,7 @@ async fn watch(data: PathBuf, server: Arc<AtomicU32>, stop: CancellationToken) {
         disk = before.with(free);
         match (before, disk) {
             (Disk::Roomy, Disk::Full) => printer::say(format!(
-                "error[disk_full]: {} MiB are free at {}; nothing more is accepted, and nothing accepted is lost\n  hint: free at least {} MiB",
+                "error[disk_full]: {} MiB are free at {}; soon nothing more can be accepted. Nothing accepted is lost\n  hint: free at least {} MiB",
                 free >> 20,
                 data.display(),
                 ROOM >> 20
