@@ -6,9 +6,9 @@ use agentbus::{Bus, Name, Options};
 use serde::Deserialize;
 
 use crate::{
-    args::Global,
     failure::{Exit, Failure},
     home::Home,
+    options::Global,
     printer,
 };
 

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::args::LogFormat;
+use crate::options::LogFormat;
 
 /// Starts logging: `RUST_LOG`, else warnings; services also tell what they do when they log JSON.
 pub(crate) fn start(format: LogFormat, service: bool) {

@@ -1,4 +1,5 @@
-//! The one binary. `args` says what can be typed, `commands` has one file for each command,
+//! The one binary. `args` says what can be typed (`options` what the commands share),
+//! `commands` has one file for each command,
 //! `bus` finds the bus to talk to, `printer` writes, `failure` says what went wrong.
 
 mod args;
@@ -8,6 +9,7 @@ mod embedded;
 mod failure;
 mod home;
 mod logging;
+mod options;
 mod printer;
 mod show;
 

@@ -8,7 +8,7 @@ use protocol::{Message, Subject};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use crate::service::Event;
+use crate::event::Event;
 
 /// The pause after an append that failed for another reason than a refusal.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -12,6 +12,7 @@ mod agents;
 mod api;
 mod clock;
 mod effects;
+mod event;
 mod feed;
 mod service;
 

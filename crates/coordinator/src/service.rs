@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use ledger::{Action, Appended, Desk, Key, Policy};
+use ledger::{Action, Desk, Policy};
 use nats::{Api, Call, Connection, Delivery, Error, Ledger, Limits, Step, Subscription};
 use protocol::{Heartbeat, InstanceId, Name};
 use serde_json::json;
@@ -15,10 +15,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    agents::{self, Agents, Shown},
+    agents::{self, Agents},
     api::{self, Waiters},
     clock::{Clock, Hearing},
     effects::Effects,
+    event::Event,
     feed::{self, Fed},
 };
 
@@ -44,23 +45,6 @@ pub struct Options {
     pub policy: Policy,
     /// How large the ledger may grow, where this coordinator is the one that makes it.
     pub limits: Limits,
-}
-
-/// What the loop is told.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// An append was answered.
-    Appended(Key, Appended),
-    /// The ledger was found to be full, or to have room again.
-    Full(bool),
-    /// A query's end has been signalled.
-    Ended(Key),
-    /// An instance was asked for its card.
-    Shown(Box<Shown>),
-    /// A call of `ask` waits for the end of a query.
-    Waits(Key, Box<Call>),
-    /// A call posts under an id that is taken: by the same query, or by another.
-    Repeats(Box<api::Repeat>),
 }
 
 /// A running coordinator. Dropping it stops it.

@@ -7,9 +7,9 @@ use clap::Args;
 use roster::Roster;
 
 use crate::{
-    args::{From, Global},
     bus,
     failure::{Exit, Failure},
+    options::{From, Global},
     printer, show,
 };
 

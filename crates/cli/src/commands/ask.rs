@@ -7,9 +7,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    args::{Global, Question},
     bus,
     failure::{Exit, Failure},
+    options::{Global, Question},
     printer, show,
 };
 

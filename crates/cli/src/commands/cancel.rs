@@ -6,9 +6,9 @@ use agentbus::{Bus, Name, QueryId, State};
 use clap::Args;
 
 use crate::{
-    args::Global,
     bus,
     failure::{Exit, Failure},
+    options::Global,
     printer,
 };
 

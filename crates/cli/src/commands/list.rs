@@ -10,9 +10,9 @@ use clap::{
 use jiff::Timestamp;
 
 use crate::{
-    args::{From, Global},
     bus,
     failure::Failure,
+    options::{From, Global},
     printer, show,
 };
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use agentbus::Name;
 use clap::Args;
 
-use crate::{args::Global, bus, failure::Failure, printer};
+use crate::{bus, failure::Failure, options::Global, printer};
 
 /// Options of `notify`.
 #[derive(Debug, Args)]

@@ -10,9 +10,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
-    args::{Global, Question},
     bus,
     failure::Failure,
+    options::{Global, Question},
     printer,
 };
 

@@ -9,7 +9,7 @@ use agentbus::{
 use clap::Args;
 use serde_json::Value;
 
-use crate::{args::Global, bus, failure::Failure, printer};
+use crate::{bus, failure::Failure, options::Global, printer};
 
 /// Options of `progress`.
 #[derive(Debug, Args)]

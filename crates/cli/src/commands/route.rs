@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::{
-    args::{Global, Question},
     bus,
     failure::{Exit, Failure},
+    options::{Global, Question},
     printer, show,
 };
 

@@ -13,7 +13,7 @@ use handlers::{Sources, Staff};
 use nats::Connection;
 use roster::Definition;
 
-use crate::{args::Global, bus, failure::Failure, printer};
+use crate::{bus, failure::Failure, options::Global, printer};
 
 /// The context manager that the product brings.
 const CONTEXT_MANAGER: &str = include_str!("../../../../agents/context-manager.md");

@@ -6,9 +6,9 @@ use agentbus::QueryId;
 use clap::Args;
 
 use crate::{
-    args::{From, Global},
     bus,
     failure::Failure,
+    options::{From, Global},
     printer, show,
 };
 

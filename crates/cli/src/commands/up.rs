@@ -15,11 +15,11 @@ use nats::{
 };
 
 use crate::{
-    args::{self, Global},
     bus,
     embedded::Embedded,
     failure::{Exit, Failure},
     home::Home,
+    options::{self, Global},
     printer,
 };
 
@@ -61,7 +61,7 @@ fn fsync(text: &str) -> Result<FsyncArg, String> {
     if text == "always" {
         return Ok(FsyncArg(Fsync::Always));
     }
-    let every = args::duration(text)?;
+    let every = options::duration(text)?;
     if every < Duration::from_millis(1) {
         return Err("use 'always', or a duration of at least 1ms".to_owned());
     }

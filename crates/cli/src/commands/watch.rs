@@ -10,9 +10,9 @@ use clap::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    args::{self, Global},
     bus,
     failure::Failure,
+    options::{self, Global},
     printer, show,
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct Watch {
     #[arg(long, value_name = "N", conflicts_with = "since", value_parser = clap::value_parser!(u64).range(1..))]
     from_seq: Option<u64>,
     /// Begin this long ago, as in 10m or 2h, then go on live
-    #[arg(long, value_name = "DURATION", value_parser = args::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = options::duration)]
     since: Option<Duration>,
     /// Print one JSON object a line
     #[arg(long)]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{read, reply};
-use crate::service::{Event, Service};
+use crate::{event::Event, service::Service};
 
 /// What the caller of a post wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

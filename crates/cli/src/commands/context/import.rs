@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::{checked, now};
 use crate::{
-    args::{From, Global},
     bus,
     failure::Failure,
+    options::{From, Global},
     printer,
 };
 

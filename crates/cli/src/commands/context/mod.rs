@@ -10,7 +10,7 @@ use agentbus::{Fact, Problem, protocol::schema};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use crate::{args::Global, failure::Failure};
+use crate::{failure::Failure, options::Global};
 
 /// Options of `context`.
 #[derive(Debug, Args)]

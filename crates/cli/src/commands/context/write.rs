@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{checked, now};
 use crate::{
-    args::{From, Global},
     bus,
     failure::{Exit, Failure},
+    options::{From, Global},
     printer, show,
 };
 
