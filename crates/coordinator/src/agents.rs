@@ -78,14 +78,14 @@ impl Agents {
     pub(crate) fn presence(&self, desk: &Desk) -> Vec<Presence> {
         let instance = |(id, hand): (&InstanceId, &ledger::Hand)| protocol::Instance {
             instance: id.clone(),
-            capacity: hand.capacity,
-            load: hand.load(),
+            capacity: u32::try_from(hand.capacity).unwrap_or(u32::MAX),
+            load: u32::try_from(hand.load()).unwrap_or(u32::MAX),
             heard_at: hand.heard,
         };
         let present = |card: &Card| Presence {
             card: card.clone(),
             instances: desk.hands().of(&card.agent).map(instance).collect(),
-            waiting: desk.waiting(&card.agent),
+            waiting: u64::try_from(desk.waiting(&card.agent)).unwrap_or(u64::MAX),
         };
         self.roster.cards().map(present).collect()
     }

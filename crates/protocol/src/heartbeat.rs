@@ -90,7 +90,7 @@ pub struct Presence {
     /// Its live instances.
     pub instances: Vec<Instance>,
     /// How many queries wait for one of them.
-    pub waiting: usize,
+    pub waiting: u64,
 }
 
 /// A live instance.
@@ -99,9 +99,9 @@ pub struct Instance {
     /// The instance.
     pub instance: InstanceId,
     /// How many queries it works on at once.
-    pub capacity: usize,
+    pub capacity: u32,
     /// How many it has in hand.
-    pub load: usize,
+    pub load: u32,
     /// When it was last heard.
     pub heard_at: Timestamp,
 }
