@@ -107,7 +107,7 @@ fn the_repository_names_no_machine_and_no_registry_host() {
 
 #[test]
 fn rooms_depend_one_way() {
-    // Each room may use those before it. DESIGN: protocol, then roster and ledger, nats, the SDK, and so on.
+    // Each room may use those before it (ARCHITECTURE.md).
     let order = ["protocol", "roster", "ledger", "nats", "agentbus", "coordinator", "handlers", "gateway", "cli"];
     let mut backwards = Vec::new();
     for (at, room) in order.iter().enumerate() {
