@@ -73,3 +73,24 @@ async fn a_query_that_no_agent_may_answer_is_unroutable_with_a_hint() {
     let hint = ended.close.and_then(|close| close.hint).expect("a hint");
     assert!(hint.contains("mysql-expert"), "{hint}");
 }
+
+#[tokio::test]
+async fn an_ending_is_learnt_however_many_other_letters_come() {
+    let bus = TestBus::start().await;
+    let (_agent, _serving) = bus.serve(Agent::new(name("echo")).answers("*"), echo()).await;
+    let client = bus.client("alice").await;
+    let id = client.ask(Query::new(name("alice"), "request", "hello")).await.expect("posted").ended().await.expect("it ends").id;
+
+    // Its end was signalled before anybody followed it, and now somebody writes to it without end.
+    let mut following = client.follow(id).await.expect("it is on record");
+    let noise = json!({"agent": "noisy", "status": "shouting"}).to_string().into_bytes();
+    let to_alice =
+        protocol::Subject::new(agentbus::Kind::Progress, id, name("noisy"), protocol::To::One(name("alice"))).expect("a subject");
+    let noisy = bus.client("noisy").await;
+    for _ in 0..50 {
+        noisy.connection().append_bytes(&to_alice, noise.clone(), None).await.expect("stored");
+    }
+    client.connection().sentinel().await.expect("delivered");
+    let first = following.next().await.expect("an event");
+    assert!(matches!(&first, Event::Ended(ended) if ended.state == State::Completed), "{first:?}");
+}

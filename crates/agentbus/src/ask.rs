@@ -130,14 +130,17 @@ impl Asking {
     /// The next thing that happens; [`Event::Ended`] is the last.
     ///
     /// # Errors
-    /// `unavailable` or `no_coordinator` when the ending cannot be learnt, though its deadline
-    /// has long passed. The query itself is safe in the ledger: ask for its status later.
+    /// Only when its deadline has passed by 5 s: `unavailable` or `no_coordinator` when the ending
+    /// cannot be learnt, `overdue` when there is none yet. The query itself is safe in the ledger:
+    /// ask for its status later.
     pub async fn next(&mut self) -> Result<Event, Error> {
         loop {
-            let letter = tokio::time::timeout_at(self.look_at, self.letters.next()).await;
+            // A look that is due comes before any letter: letters may come without end.
+            let due = Instant::now() >= self.look_at;
+            let letter = if due { None } else { tokio::time::timeout_at(self.look_at, self.letters.next()).await.ok().flatten() };
             let event = match letter {
-                Ok(Some(letter)) => self.open(letter),
-                Ok(None) | Err(_) => self.look().await?.map(|ended| Event::Ended(Box::new(ended))),
+                Some(letter) => self.open(letter),
+                None => self.look().await?.map(|ended| Event::Ended(Box::new(ended))),
             };
             if let Some(event) = event {
                 return Ok(event);
