@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{agents, ask, cancel, context, history, lint, list, notify, post, progress, route, schema, serve, status, up, watch},
+    commands::{agents, ask, bench, cancel, context, history, lint, list, notify, post, progress, route, schema, serve, status, up, watch},
     options::Global,
 };
 
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Context(context::Context),
     /// Print the schema of a message, or list the schemas
     Schema(schema::Schema),
+    /// Measure how fast the bus is on this machine, beside plain NATS
+    Bench(bench::Bench),
     /// Hold the embedded server, and end it when this process's parent is gone
     #[command(hide = true)]
     Guard {
@@ -75,6 +77,7 @@ impl Command {
             | Self::Route(route::Route { json, .. })
             | Self::Lint(lint::Lint { json, .. }) => *json,
             Self::Context(context) => context.wants_json(),
+            Self::Bench(bench) => bench.wants_json(),
             _ => false,
         }
     }

@@ -17,9 +17,11 @@ mod core;
 mod error;
 mod facts;
 mod ledger;
+mod raw;
 mod reader;
 mod record;
 pub mod server;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -31,4 +33,6 @@ pub use core::{Delivery, Subscription};
 pub use error::{Error, Kind};
 pub use facts::Facts;
 pub use ledger::{Ledger, Limits};
+pub use raw::Raw;
 pub use reader::{Reader, Start, Step};
+pub use survey::Survey;

@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod ask;
+pub(crate) mod bench;
 pub(crate) mod cancel;
 pub(crate) mod context;
 pub(crate) mod history;
@@ -45,6 +46,7 @@ pub(crate) async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failur
         Command::Lint(lint) => lint.run(),
         Command::Context(context) => context.run(&global).await,
         Command::Schema(schema) => schema.run(),
+        Command::Bench(bench) => bench.run(&global).await,
         Command::Guard { command } => Ok(nats::server::guard::run(command).await?),
     }
 }

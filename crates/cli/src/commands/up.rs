@@ -55,9 +55,9 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 /// [`Fsync`] as it is typed.
 #[derive(Clone, Copy, Debug)]
-struct FsyncArg(Fsync);
+pub(crate) struct FsyncArg(pub(crate) Fsync);
 
-fn fsync(text: &str) -> Result<FsyncArg, String> {
+pub(crate) fn fsync(text: &str) -> Result<FsyncArg, String> {
     if text == "always" {
         return Ok(FsyncArg(Fsync::Always));
     }
