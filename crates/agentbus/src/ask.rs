@@ -89,7 +89,7 @@ impl Bus {
     /// As [`Bus::post`].
     pub async fn ask(&self, query: Query) -> Result<Asking, Error> {
         let id = query.id.unwrap_or_else(QueryId::mint);
-        let letters = self.inner.mailroom.open_box(id);
+        let letters = self.open_box(id).await?;
         let give_up = query.deadline(Timestamp::now()).checked_add(GRACE).unwrap_or(Timestamp::MAX);
         let receipt = self.post_as(id, query).await?;
         Ok(Asking::new(self, receipt, letters, give_up))
@@ -100,7 +100,7 @@ impl Bus {
     /// # Errors
     /// As [`Bus::status`].
     pub async fn follow(&self, id: QueryId) -> Result<Asking, Error> {
-        let letters = self.inner.mailroom.open_box(id);
+        let letters = self.open_box(id).await?;
         let record = self.status(id).await?;
         let give_up = record.deadline.unwrap_or(record.posted_at).checked_add(GRACE).unwrap_or(Timestamp::MAX);
         let receipt = Receipt { id, seq: record.seq, repeated: true };

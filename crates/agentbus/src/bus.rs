@@ -10,9 +10,14 @@ use protocol::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Error, mailroom::Mailroom, post::stored};
+use crate::{
+    Error,
+    mailroom::{Letters, Mailroom},
+    post::stored,
+};
 
 /// A handle on a bus. Cloning is cheap; all clones share one connection.
 #[derive(Clone, Debug)]
@@ -23,7 +28,8 @@ pub struct Bus {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) connection: Connection,
-    pub(crate) mailroom: Mailroom,
+    /// Opened when something is asked: a handle that only serves has no use for what arrives there.
+    mailroom: OnceCell<Mailroom>,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
 }
@@ -35,15 +41,21 @@ impl Drop for Inner {
 }
 
 impl Bus {
-    /// Connects. When this returns, answers to this name will be received.
+    /// Connects.
     ///
     /// # Errors
     /// `unavailable`, `forbidden`, `server_unfit`, `usage`.
     pub async fn connect(options: Options) -> Result<Self, Error> {
         let connection = Connection::open(options).await?;
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
-        let mailroom = Mailroom::open(&connection, &tasks, closing.clone()).await?;
-        Ok(Self { inner: Arc::new(Inner { connection, mailroom, tasks, closing }) })
+        Ok(Self { inner: Arc::new(Inner { connection, mailroom: OnceCell::new(), tasks, closing }) })
+    }
+
+    /// A box for what arrives for a query of this name. When this returns, answers will be received.
+    pub(crate) async fn open_box(&self, id: QueryId) -> Result<Letters, Error> {
+        let Inner { connection, mailroom, tasks, closing } = &*self.inner;
+        let mailroom = mailroom.get_or_try_init(|| Mailroom::open(connection, tasks, closing.clone())).await?;
+        Ok(mailroom.open_box(id))
     }
 
     /// Ends every task of this handle and closes the connection. Waits 5 s at most for each.

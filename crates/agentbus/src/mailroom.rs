@@ -83,7 +83,7 @@ async fn sort(connection: Connection, mut inbox: Subscription, mut ends: Subscri
         let letter = tokio::select! {
             () = closing.cancelled() => return,
             delivery = inbox.next() => match delivery {
-                Some(delivery) => message(&connection, &delivery),
+                Some(delivery) => message(&connection, &delivery, &boxes),
                 None => return,
             },
             delivery = ends.next() => match delivery {
@@ -97,9 +97,13 @@ async fn sort(connection: Connection, mut inbox: Subscription, mut ends: Subscri
     }
 }
 
-fn message(connection: &Connection, delivery: &Delivery) -> Option<(QueryId, Letter)> {
-    let message = delivery.message(connection)?;
-    Some((message.0.id(), Letter::Message(Box::new(message))))
+/// The message, if somebody here waits for what is said of its query: only then is it worth reading.
+fn message(connection: &Connection, delivery: &Delivery, boxes: &Boxes) -> Option<(QueryId, Letter)> {
+    let id = Subject::parse(connection.space(), &delivery.subject).ok()?.id();
+    if !boxes.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id) {
+        return None;
+    }
+    Some((id, Letter::Message(Box::new(delivery.message(connection)?))))
 }
 
 fn put(boxes: &Boxes, id: QueryId, letter: Letter) {

@@ -13,35 +13,38 @@ use crate::event::Event;
 /// The pause after an append that failed for another reason than a refusal.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Core messages that may wait to be sent. More are dropped, and the fold notices: work is handed
+/// over again, and whoever misses an end asks for it.
+const OUTBOX: usize = 4096;
+
 /// Carries out actions. None of them holds the loop up.
 #[derive(Clone, Debug)]
 pub(crate) struct Effects {
     pub(crate) connection: Connection,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) tasks: TaskTracker,
+    outbox: mpsc::Sender<Action>,
 }
 
 impl Effects {
+    /// Ready to carry actions out in `tasks`.
+    pub(crate) fn start(connection: Connection, events: mpsc::Sender<Event>, tasks: TaskTracker) -> Self {
+        let (outbox, waiting) = mpsc::channel(OUTBOX);
+        tasks.spawn(send(connection.clone(), waiting));
+        Self { connection, events, tasks, outbox }
+    }
+
     pub(crate) fn perform(&self, action: Action) {
+        let Action::Append { key, subject, message, expect } = action else {
+            if self.outbox.try_send(action).is_err() {
+                tracing::warn!("too many messages wait to be sent; one is dropped");
+            }
+            return;
+        };
         let this = self.clone();
         self.tasks.spawn(async move {
-            match action {
-                Action::Append { key, subject, message, expect } => {
-                    let outcome = this.append(&key, &subject, &message, expect).await;
-                    let _ = this.events.send(Event::Appended(key, outcome)).await;
-                }
-                Action::Hand { agent, instance, order } => {
-                    if let Err(error) = this.connection.hand(&agent, &instance, &order).await {
-                        tracing::warn!(%agent, %instance, %error, "an order was not sent");
-                    }
-                }
-                Action::End { requester, end } => {
-                    if let Err(error) = this.connection.end(&requester, &end).await {
-                        tracing::warn!(id = %end.id, %error, "an end was not signalled");
-                    }
-                    let _ = this.events.send(Event::Ended(Key { id: end.id, requester })).await;
-                }
-            }
+            let outcome = this.append(&key, &subject, &message, expect).await;
+            let _ = this.events.send(Event::Appended(key, outcome)).await;
         });
     }
 
@@ -59,6 +62,20 @@ impl Effects {
                 tokio::time::sleep(PAUSE).await;
                 Appended::Unknown
             }
+        }
+    }
+}
+
+/// Sends core messages, one after the other.
+async fn send(connection: Connection, mut waiting: mpsc::Receiver<Action>) {
+    while let Some(action) = waiting.recv().await {
+        let sent = match &action {
+            Action::Hand { agent, instance, order } => connection.hand(agent, instance, order).await,
+            Action::End { requester, end } => connection.end(requester, end).await,
+            Action::Append { .. } => continue,
+        };
+        if let Err(error) = sent {
+            tracing::warn!(%error, "a message was not sent");
         }
     }
 }

@@ -12,8 +12,6 @@ pub(crate) enum Event {
     Appended(Key, Appended),
     /// The ledger was found to be full, or to have room again.
     Full(bool),
-    /// A query's end has been signalled.
-    Ended(Key),
     /// An instance was asked for its card.
     Shown(Box<Shown>),
     /// A call of `ask` waits for the end of a query.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use ledger::{Action, Desk, Policy};
+use ledger::{Action, Desk, Key, Policy};
 use nats::{Api, Call, Connection, Delivery, Error, Ledger, Limits, Step, Subscription};
 use protocol::{Heartbeat, InstanceId, Name};
 use serde_json::json;
@@ -38,6 +38,9 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Events that may wait for the loop.
 const WAITING: usize = 4096;
 
+/// Entries that are taken at once before anything else is looked at.
+const BATCH: usize = 256;
+
 /// How a coordinator behaves.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -69,7 +72,7 @@ impl Coordinator {
         let feed = feed::start(connection.clone(), &tasks, stop.clone()).await?;
         let (events, inbox) = mpsc::channel(WAITING);
         let (serving, served) = oneshot::channel();
-        let effects = Effects { connection, events, tasks: tasks.clone() };
+        let effects = Effects::start(connection, events, tasks.clone());
         let desk = Desk::new(instance.clone(), options.policy);
         let clock = Clock::start();
         let hearing = Hearing::new(clock.now());
@@ -141,6 +144,7 @@ impl Service {
         let mut beats = interval(HEARTBEAT);
         let mut looks = interval(LOOK);
         let (mut api, mut serving) = (None, Some(serving));
+        let mut batch = Vec::with_capacity(BATCH);
         loop {
             // Not before the ledger has been read: what is not read yet would be called unknown.
             if self.caught_up && api.is_none() {
@@ -152,9 +156,9 @@ impl Service {
             let due = self.desk.next_due().map(|at| self.clock.instant(at).into());
             tokio::select! {
                 () = stop.cancelled() => break,
-                fed = feed.recv() => match fed {
-                    Some(fed) => self.fed(fed),
-                    None => break,
+                count = feed.recv_many(&mut batch, BATCH) => match count {
+                    0 => break,
+                    _ => batch.drain(..).for_each(|fed| self.fed(fed)),
                 },
                 Some(event) = events.recv() => self.event(event),
                 beat = heartbeats.next() => match beat {
@@ -175,12 +179,13 @@ impl Service {
         if let Some(api) = api {
             api.stop().await;
         }
-        drop(feed);
-        drop(events);
+        let connection = self.effects.connection.clone();
+        // Whoever waits to send something sees that nobody listens, and what is sent comes to its end.
+        drop((feed, events, self));
         tasks.close();
         let _ = tokio::time::timeout(Duration::from_secs(5), tasks.wait()).await;
         // What was said last leaves before the connection may close.
-        let _ = self.effects.connection.sentinel().await;
+        let _ = connection.sentinel().await;
     }
 
     /// Starts to answer the API.
@@ -227,7 +232,6 @@ impl Service {
                 let actions = self.desk.appended(&key, outcome, now, &self.agents);
                 self.perform(actions);
             }
-            Event::Ended(key) => api::ended(self, &key),
             Event::Full(full) => self.full(full),
             Event::Waits(key, call) => api::waits(self, key, *call),
             Event::Repeats(repeat) => api::repeated(self, *repeat),
@@ -338,9 +342,16 @@ impl Service {
         });
     }
 
-    fn perform(&self, actions: Vec<Action>) {
+    fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
+            let ended = match &action {
+                Action::End { requester, end } => Some(Key { id: end.id, requester: requester.clone() }),
+                _ => None,
+            };
             self.effects.perform(action);
+            if let Some(key) = ended {
+                api::ended(self, &key);
+            }
         }
     }
 }

@@ -173,7 +173,7 @@ fn tried(fold: &Fold) -> String {
         let what = match (&attempt.failure, attempt.accepted_at) {
             (Some(failure), _) => format!("{}: {}", failure.code, failure.message),
             (None, None) => "was not accepted".to_owned(),
-            (None, Some(_)) => "went silent".to_owned(),
+            (None, Some(_)) => "did not answer".to_owned(),
         };
         format!(" Attempt {} ({}): {what}.", attempt.number, attempt.agent)
     };

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeSet, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
+    io,
 };
 
 use jiff::Timestamp;
@@ -26,10 +27,25 @@ impl Content {
         let mut hasher = DefaultHasher::new();
         entry.subject.to().hash(&mut hasher);
         match &entry.body {
-            Ok(message) => message.to_value().to_string().hash(&mut hasher),
+            // Equal bodies are written equally: the fields in one order, the others by their keys.
+            Ok(message) => drop(serde_json::to_writer(Hashing(&mut hasher), message)),
             Err(invalid) => (&invalid.pointer, &invalid.reason).hash(&mut hasher),
         }
         Self(hasher.finish())
+    }
+}
+
+/// Hashes what is written.
+struct Hashing<'a>(&'a mut DefaultHasher);
+
+impl io::Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

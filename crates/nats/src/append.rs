@@ -1,7 +1,7 @@
 //! Appending to the ledger: stored, refused, or unknown; never guessed.
 
 use async_nats::{
-    HeaderMap,
+    HeaderMap, HeaderName, HeaderValue,
     jetstream::{self, ErrorCode, context::PublishErrorKind},
 };
 use jiff::Timestamp;
@@ -9,6 +9,15 @@ use protocol::{Message, Subject, VERSION, VERSION_HEADER};
 use uuid::Uuid;
 
 use crate::{Connection, Error, Kind};
+
+const BUS_VERSION: HeaderName = HeaderName::from_static(VERSION_HEADER);
+const CE_SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");
+const CE_ID: HeaderName = HeaderName::from_static("ce-id");
+const CE_TYPE: HeaderName = HeaderName::from_static("ce-type");
+const CE_SOURCE: HeaderName = HeaderName::from_static("ce-source");
+const CE_TIME: HeaderName = HeaderName::from_static("ce-time");
+const EXPECTED_LAST: HeaderName = HeaderName::from_static("Nats-Expected-Last-Subject-Sequence");
+const EXPECTED_FILTER: HeaderName = HeaderName::from_static("Nats-Expected-Last-Subject-Sequence-Subject");
 
 /// What an append excludes: it is stored only if the last sequence under `filter` is `last`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +64,8 @@ impl Connection {
     pub async fn append_bytes(&self, subject: &Subject, body: Vec<u8>, expect: Option<&Expect>) -> Result<Stored, Error> {
         let mut headers = self.headers(subject);
         if let Some(expect) = expect {
-            headers.insert("Nats-Expected-Last-Subject-Sequence", expect.last.to_string());
-            headers.insert("Nats-Expected-Last-Subject-Sequence-Subject", expect.filter.as_str());
+            headers.insert(EXPECTED_LAST, HeaderValue::from(expect.last));
+            headers.insert(EXPECTED_FILTER, expect.filter.as_str());
         }
         self.fits_ledger(body.len())?;
         let published = self.js.publish_with_headers(subject.in_space(self.space()), headers, body.into()).await;
@@ -92,12 +101,12 @@ impl Connection {
     /// The protocol version, and CloudEvents 1.0 in binary mode (NATS protocol binding).
     fn headers(&self, subject: &Subject) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(VERSION_HEADER, VERSION);
-        headers.insert("ce-specversion", "1.0");
-        headers.insert("ce-id", Uuid::now_v7().to_string());
-        headers.insert("ce-type", format!("agentbus.{}.v{VERSION}", subject.kind()));
-        headers.insert("ce-source", format!("/{}/{}", self.space(), subject.from()));
-        headers.insert("ce-time", Timestamp::now().to_string());
+        headers.insert(BUS_VERSION, VERSION);
+        headers.insert(CE_SPECVERSION, "1.0");
+        headers.insert(CE_ID, Uuid::now_v7().to_string());
+        headers.insert(CE_TYPE, format!("agentbus.{}.v{VERSION}", subject.kind()));
+        headers.insert(CE_SOURCE, format!("/{}/{}", self.space(), subject.from()));
+        headers.insert(CE_TIME, Timestamp::now().to_string());
         headers
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn step(space: &Space, seq: u64, time: Timestamp, subject: &str, repl
     } else {
         Message::parse(subject.kind(), subject.from(), payload)
     };
-    Step::Entry(Entry { seq, time, subject, body })
+    Step::Entry(Box::new(Entry { seq, time, subject, body }))
 }
 
 /// Whose guard a subject stands under that is none of the bus: its id and writer may be good.

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{DeliverPolicy, ReplayPolicy, push};
+use async_nats::jetstream::{
+    ErrorCode,
+    consumer::{DeliverPolicy, ReplayPolicy, push},
+    stream::ConsumerErrorKind,
+};
 use futures::StreamExt;
 use jiff::Timestamp;
 use ledger::{Entry, Key};
@@ -29,7 +33,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// The next entry.
-    Entry(Entry),
+    Entry(Box<Entry>),
     /// A stored message whose subject is none of the bus. It is nobody's message, and yet the
     /// server counts it under the guard of this query.
     PassedOver {
@@ -96,7 +100,10 @@ impl Reader {
         };
         let unavailable = |error: &dyn std::fmt::Display| Error::new(Kind::Unavailable, error);
         let stream = self.connection.js.get_stream_no_info(self.connection.space().ledger()).await.map_err(|error| unavailable(&error))?;
-        let consumer = stream.create_consumer(config).await.map_err(|error| unavailable(&error))?;
+        let consumer = stream.create_consumer(config).await.map_err(|error| match error.kind() {
+            ConsumerErrorKind::JetStream(cause) if cause.error_code() == ErrorCode::STREAM_NOT_FOUND => Error::new(Kind::NoLedger, cause),
+            _ => unavailable(&error),
+        })?;
         self.pending = consumer.cached_info().num_pending;
         consumer.messages().await.map_err(|error| unavailable(&error))
     }
@@ -105,7 +112,7 @@ impl Reader {
     pub async fn next(&mut self) -> Entry {
         loop {
             if let Step::Entry(entry) = self.advance().await {
-                return entry;
+                return *entry;
             }
         }
     }

@@ -77,7 +77,7 @@ impl Connection {
             // The server's own Nats-Stream header comes first; a second one was stored with the message.
             let replayed = message.headers.as_ref().is_some_and(|headers| headers.get_all("Nats-Stream").count() > 1);
             if let Step::Entry(entry) = convert::step(self.space(), seq, time, &subject, replayed, &message.payload) {
-                entries.push(entry);
+                entries.push(*entry);
             }
         }
     }

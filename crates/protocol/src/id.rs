@@ -1,15 +1,15 @@
 //! Ids of queries and of agent instances, each with one constructor.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use serde::{Deserialize, Serialize, Serializer};
+use uuid::{Uuid, fmt::Hyphenated};
 
 /// The id of a query: a UUID in lower case with hyphens. The bus mints version 7; a client may
 /// bring any version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct QueryId(Uuid);
 
 /// Why a text is not an id.
@@ -56,9 +56,9 @@ impl FromStr for QueryId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         let uuid = Uuid::try_parse(text).map_err(|_| IdError::NotUuid)?;
-        let id = Self(uuid);
         // The parser takes other spellings too; on the wire there is one, or ids would not compare as text.
-        if id.to_string() == text { Ok(id) } else { Err(IdError::NotUuid) }
+        let spelled = uuid.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]) == text;
+        if spelled { Ok(Self(uuid)) } else { Err(IdError::NotUuid) }
     }
 }
 
@@ -70,9 +70,9 @@ impl TryFrom<String> for QueryId {
     }
 }
 
-impl From<QueryId> for String {
-    fn from(id: QueryId) -> Self {
-        id.to_string()
+impl Serialize for QueryId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]))
     }
 }
 
@@ -97,15 +97,16 @@ impl JsonSchema for QueryId {
 }
 
 /// The id of one running instance of an agent, or of one coordinator: a plain subject token.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct InstanceId(String);
+/// Cloning is cheap: all clones share one text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct InstanceId(Arc<str>);
 
 impl InstanceId {
     /// Mints an id that no other instance has.
     #[must_use]
     pub fn mint() -> Self {
-        Self(Uuid::now_v7().simple().to_string())
+        Self(Uuid::now_v7().simple().to_string().into())
     }
 
     /// The id, which is also its subject token.
@@ -123,7 +124,7 @@ impl FromStr for InstanceId {
         if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
             return Err(IdError::NotToken);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -135,9 +136,9 @@ impl TryFrom<String> for InstanceId {
     }
 }
 
-impl From<InstanceId> for String {
-    fn from(id: InstanceId) -> Self {
-        id.0
+impl Serialize for InstanceId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

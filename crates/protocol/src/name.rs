@@ -2,10 +2,10 @@
 //!
 //! Nothing else in the code turns a name into a token or back.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The longest name, in characters.
 const MAX_LEN: usize = 64;
@@ -28,9 +28,11 @@ const WILDCARDS: [&str; 2] = ["any", "all"];
 /// assert_eq!(Name::from_token(&name.token())?, name);
 /// # Ok::<(), protocol::NameError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+///
+/// Cloning is cheap: all clones share one text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Name(Arc<str>);
 
 /// Why a text is not a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,13 +63,13 @@ impl Name {
     /// The coordinator's own name.
     #[must_use]
     pub fn coordinator() -> Self {
-        Self(COORDINATOR.to_owned())
+        Self(COORDINATOR.into())
     }
 
     /// Whether this is the coordinator's name.
     #[must_use]
     pub fn is_coordinator(&self) -> bool {
-        self.0 == COORDINATOR
+        &*self.0 == COORDINATOR
     }
 
     /// The name as it was given.
@@ -90,11 +92,11 @@ impl Name {
         if token.contains('.') {
             return Err(NameError::Character('.'));
         }
-        Self::written(token.replace('=', "."))
+        if token.contains('=') { Self::written(&token.replace('=', ".")) } else { Self::written(token) }
     }
 
     /// A name as it may stand in a stored message, where coordinators sign too.
-    fn written(text: String) -> Result<Self, NameError> {
+    fn written(text: &str) -> Result<Self, NameError> {
         let first = text.chars().next().ok_or(NameError::Empty)?;
         if !first.is_ascii_alphanumeric() {
             return Err(NameError::Character(first));
@@ -106,10 +108,10 @@ impl Name {
         if text.len() > MAX_LEN {
             return Err(NameError::TooLong);
         }
-        if WILDCARDS.contains(&text.as_str()) {
-            return Err(NameError::Reserved(text));
+        if WILDCARDS.contains(&text) {
+            return Err(NameError::Reserved(text.to_owned()));
         }
-        Ok(Self(text))
+        Ok(Self(text.into()))
     }
 }
 
@@ -118,9 +120,9 @@ impl FromStr for Name {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let name = Self::written(text.to_owned())?;
+        let name = Self::written(text)?;
         if name.is_coordinator() {
-            return Err(NameError::Reserved(name.0));
+            return Err(NameError::Reserved(text.to_owned()));
         }
         Ok(name)
     }
@@ -130,13 +132,13 @@ impl TryFrom<String> for Name {
     type Error = NameError;
 
     fn try_from(text: String) -> Result<Self, NameError> {
-        Self::written(text)
+        Self::written(&text)
     }
 }
 
-impl From<Name> for String {
-    fn from(name: Name) -> Self {
-        name.0
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
@@ -200,7 +202,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_token_reads_back_as_its_name(text in NAME) {
-            let name = Name::written(text);
+            let name = Name::written(&text);
             prop_assume!(name.is_ok());
             let name = name.unwrap();
             prop_assert_eq!(Name::from_token(&name.token()).unwrap(), name);
@@ -208,13 +210,13 @@ mod tests {
 
         #[test]
         fn no_two_names_share_a_token(a in NAME, b in NAME) {
-            let (Ok(a), Ok(b)) = (Name::written(a), Name::written(b)) else { return Ok(()) };
+            let (Ok(a), Ok(b)) = (Name::written(&a), Name::written(&b)) else { return Ok(()) };
             prop_assert_eq!(a == b, a.token() == b.token());
         }
 
         #[test]
         fn no_two_close_names_share_a_token(a in "[ab._-]{1,4}", b in "[ab._-]{1,4}") {
-            let (Ok(a), Ok(b)) = (Name::written(a), Name::written(b)) else { return Ok(()) };
+            let (Ok(a), Ok(b)) = (Name::written(&a), Name::written(&b)) else { return Ok(()) };
             prop_assert_eq!(a == b, a.token() == b.token());
         }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use jsonschema::{
-    JsonType, ValidationError, Validator,
+    JsonType, PatternOptions, ValidationError, Validator,
     error::{TypeKind, ValidationErrorKind},
 };
 use serde::de::DeserializeOwned;
@@ -53,7 +53,9 @@ static VALIDATORS: LazyLock<BTreeMap<&'static str, Validator>> = LazyLock::new(|
     let build = |(name, text): &(&'static str, &str)| {
         let schema = serde_json::from_str(text).ok()?;
         // The draft leaves it open whether `format` is a rule; the types read no other times, so here it is.
-        Some((*name, jsonschema::options().should_validate_formats(true).build(&schema).ok()?))
+        // The schemas' patterns are plain; the engine that also looks around and back is slower.
+        let options = jsonschema::options().should_validate_formats(true).with_pattern_options(PatternOptions::regex());
+        Some((*name, options.build(&schema).ok()?))
     };
     ALL.iter().filter_map(build).collect()
 });

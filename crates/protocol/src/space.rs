@@ -28,11 +28,11 @@ impl FromStr for Space {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let token: InstanceId = text.parse()?;
+        text.parse::<InstanceId>()?;
         if text.len() > 32 {
             return Err(IdError::NotToken);
         }
-        Ok(Self(token.into()))
+        Ok(Self(text.to_owned()))
     }
 }
 

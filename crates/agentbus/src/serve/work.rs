@@ -15,6 +15,9 @@ use super::{Done, Fault, Handler, Task};
 /// The pause before an answer that was not stored is sent again; it doubles up to [`LONGEST`].
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// Why an answer failed that the ledger does not take.
+const TOO_LARGE: &str = "payload_too_large";
+
 /// How long giving work back may take while the instance stops.
 const GIVE_BACK: Duration = Duration::from_secs(3);
 
@@ -111,24 +114,27 @@ fn refused(answer: Answer, code: &str, message: &str) -> Answer {
 }
 
 /// Sends the answer until the ledger has it. The fold takes the first and passes over the rest.
-async fn deliver(task: &Task, mut answer: Answer) {
+async fn deliver(task: &Task, answer: Answer) {
     let Ok(subject) = task.subject(Kind::Answer) else { return };
-    let mut pause = AGAIN;
+    let (mut message, mut pause) = (Message::Answer(Box::new(answer)), AGAIN);
     loop {
-        let message = Message::Answer(Box::new(answer.clone()));
-        match task.connection().append(&subject, &message, None).await {
-            Ok(_) => return,
-            Err(error)
-                if error.kind() == NatsKind::PayloadTooLarge
-                    && answer.failure.as_ref().is_none_or(|failure| failure.code != "payload_too_large") =>
-            {
-                answer = refused(answer, "payload_too_large", &format!("the answer is too large: {error}"));
+        let Err(error) = task.connection().append(&subject, &message, None).await else { return };
+        match message {
+            Message::Answer(answer) if error.kind() == NatsKind::PayloadTooLarge && !is_too_large(&answer) => {
+                let shorter = refused(*answer, TOO_LARGE, &format!("the answer is too large: {error}"));
+                message = Message::Answer(Box::new(shorter));
             }
-            Err(error) => {
+            same => {
                 tracing::warn!(id = %task.id(), %error, "the answer is not stored yet; sending it again");
+                message = same;
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST);
             }
         }
     }
+}
+
+/// Whether it says already that another answer was too large.
+fn is_too_large(answer: &Answer) -> bool {
+    answer.failure.as_ref().is_some_and(|failure| failure.code == TOO_LARGE)
 }

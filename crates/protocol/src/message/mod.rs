@@ -100,8 +100,9 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A message that the ledger can hold.
-#[derive(Clone, Debug, PartialEq)]
+/// A message that the ledger can hold. It is serialised as its body: the kind stands in the subject.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum Message {
     /// See [`Query`].
     Query(Query),
@@ -180,26 +181,15 @@ impl Message {
     /// The body as JSON.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        let value = match self {
-            Self::Query(body) => serde_json::to_value(body),
-            Self::Assign(body) => serde_json::to_value(body),
-            Self::Accept(body) => serde_json::to_value(body),
-            Self::Progress(body) => serde_json::to_value(body),
-            Self::Question(body) => serde_json::to_value(body),
-            Self::Reply(body) => serde_json::to_value(body),
-            Self::Answer(body) => serde_json::to_value(body),
-            Self::Close(body) => serde_json::to_value(body),
-            Self::Cancel(body) => serde_json::to_value(body),
-            Self::Notice(body) => serde_json::to_value(body),
-        };
         // These types hold nothing that JSON cannot: string keys only, and numbers that came from JSON.
-        value.unwrap_or(Value::Null)
+        serde_json::to_value(self).unwrap_or(Value::Null)
     }
 
     /// The body as it is published.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.to_value().to_string().into_bytes()
+        // As above.
+        serde_json::to_vec(self).unwrap_or_default()
     }
 
     /// A message whose payload names another writer than its subject is refused.
