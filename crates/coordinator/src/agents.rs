@@ -94,18 +94,18 @@ impl Agents {
 impl Router for Agents {
     fn route(&self, fold: &Fold, hands: &Hands) -> Decision {
         let posted = fold.posted();
-        match &posted.query {
-            Ok(query) => self.decide(query, &posted.to, hands),
-            // A query that is none is refused before it is routed.
-            Err(invalid) => Decision {
-                agent: None,
-                step: protocol::Step::None,
-                reason: format!("the query is not valid: {invalid}"),
-                steps: Vec::new(),
-                candidates: Vec::new(),
-                hint: None,
-                extra: protocol::Extra::new(),
-            },
+        if let Some(query) = posted.query() {
+            return self.decide(query, &posted.to, hands);
+        }
+        // A query that is none is refused before it is routed.
+        Decision {
+            agent: None,
+            step: protocol::Step::None,
+            reason: posted.invalid().map_or_else(|| "the query has ended".to_owned(), |invalid| format!("the query is not valid: {invalid}")),
+            steps: Vec::new(),
+            candidates: Vec::new(),
+            hint: None,
+            extra: protocol::Extra::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a coordinator should do about one query: a pure function of its fold and the time.
 
 use jiff::{SignedDuration, Timestamp};
-use protocol::message::{Outcome, Reason};
+use protocol::message::{Outcome, Query, Reason};
 
 use crate::{Attempt, Fold};
 
@@ -99,7 +99,7 @@ pub fn decide(fold: &Fold, now: &Now, policy: &Policy) -> Next {
             None => return Next::Wait { until: deadline, why: None },
         }
     }
-    let allowed = fold.posted().query.as_ref().map_or(1, |query| query.attempts());
+    let allowed = fold.posted().query().map_or(1, Query::attempts);
     if fold.spent() >= allowed as usize {
         return close(Reason::Dead, "attempts_spent", format!("All {allowed} attempts are spent.{}", tried(fold)))
             .hint("See what each attempt met: agentbus history ID");
@@ -117,14 +117,12 @@ fn refuse(fold: &Fold) -> Option<Next> {
         let message = format!("The id {} belongs to another requester's query.", fold.key().id);
         return Some(close(Reason::Rejected, "conflict", message).hint("Post it under an id of its own, or under none."));
     }
-    let query = match &fold.posted().query {
-        Ok(query) => query,
-        Err(invalid) => {
-            let code = if invalid.keyword == "json" { "malformed_json" } else { "schema_violation" };
-            let refusal = close(Reason::Rejected, code, format!("The query is not valid: {invalid}."));
-            return Some(refusal.pointer(&invalid.pointer).hint("See what a query looks like: agentbus schema query"));
-        }
-    };
+    if let Some(invalid) = fold.posted().invalid() {
+        let code = if invalid.keyword == "json" { "malformed_json" } else { "schema_violation" };
+        let refusal = close(Reason::Rejected, code, format!("The query is not valid: {invalid}."));
+        return Some(refusal.pointer(&invalid.pointer).hint("See what a query looks like: agentbus schema query"));
+    }
+    let query = fold.posted().query()?;
     if query.id.is_some_and(|id| id != fold.key().id) {
         return Some(close(Reason::Rejected, "id_mismatch", "The query's id is not the one in its subject.".to_owned()).pointer("/id"));
     }

@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 use protocol::{
     AttemptState, InstanceId, Invalid, Message, Name, State, To, Verdict,
-    message::{Accept, Answer, Assign, Close, Outcome, Query, Reason},
+    message::{Accept, Answer, Assign, Close, Outcome, Priority, Query, Reason},
 };
 
 use crate::{Attempt, Entry, Key};
@@ -23,10 +23,12 @@ use crate::{Attempt, Entry, Key};
 pub struct Content(u64);
 
 impl Content {
-    fn of(entry: &Entry) -> Self {
+    /// The content of a query that was sent to `to` with this body.
+    #[must_use]
+    pub fn of(to: &To, body: &Result<Message, Invalid>) -> Self {
         let mut hasher = DefaultHasher::new();
-        entry.subject.to().hash(&mut hasher);
-        match &entry.body {
+        to.hash(&mut hasher);
+        match body {
             // Equal bodies are written equally: the fields in one order, the others by their keys.
             Ok(message) => drop(serde_json::to_writer(Hashing(&mut hasher), message)),
             Err(invalid) => (&invalid.pointer, &invalid.reason).hash(&mut hasher),
@@ -58,12 +60,48 @@ pub struct Posted {
     pub at: Timestamp,
     /// Where it was sent: one agent, or any.
     pub to: To,
-    /// The query, or why it is none.
-    pub query: Result<Box<Query>, Invalid>,
+    /// Its request type; none if it is no valid query.
+    pub request_type: Option<Box<str>>,
+    /// Which goes first where not all can.
+    pub priority: Priority,
     /// When it expires.
     pub deadline: Timestamp,
     /// Its content, to tell a repetition from a conflict.
     pub content: Content,
+    /// What was asked, while it matters: a ledger holds many queries that have ended.
+    asked: Option<Result<Box<Query>, Invalid>>,
+}
+
+impl Posted {
+    fn new(entry: &Entry) -> Self {
+        let query = match &entry.body {
+            Ok(Message::Query(query)) => Ok(Box::new(query.clone())),
+            Err(invalid) => Err(invalid.clone()),
+            Ok(other) => Err(mismatch(other)),
+        };
+        Self {
+            seq: entry.seq,
+            at: entry.time,
+            to: entry.subject.to().clone(),
+            request_type: query.as_ref().ok().map(|query| query.request_type.as_str().into()),
+            priority: query.as_ref().map(|query| query.priority()).unwrap_or_default(),
+            deadline: query.as_ref().map_or(entry.time, |query| query.deadline(entry.time)),
+            content: Content::of(entry.subject.to(), &entry.body),
+            asked: Some(query),
+        }
+    }
+
+    /// The query. None if it is not valid, or has ended: then the ledger has it, and nobody else.
+    #[must_use]
+    pub fn query(&self) -> Option<&Query> {
+        self.asked.as_ref()?.as_deref().ok()
+    }
+
+    /// Why it is no valid query, until it has ended.
+    #[must_use]
+    pub fn invalid(&self) -> Option<&Invalid> {
+        self.asked.as_ref()?.as_ref().err()
+    }
 }
 
 /// How and when a query ended.
@@ -99,18 +137,9 @@ pub struct Fold {
 impl Fold {
     /// Begins with a stored query. `conflict`: the id belongs to another requester's query.
     pub(crate) fn begin(key: Key, entry: &Entry, conflict: bool) -> Self {
-        let query = match &entry.body {
-            Ok(Message::Query(query)) => Ok(Box::new(query.clone())),
-            Err(invalid) => Err(invalid.clone()),
-            Ok(other) => Err(mismatch(other)),
-        };
-        let deadline = query.as_ref().map_or(entry.time, |query| query.deadline(entry.time));
-        let content = Content::of(entry);
-        let to = entry.subject.to().clone();
-        let posted = Posted { seq: entry.seq, at: entry.time, to, query, deadline, content };
         Self {
             key,
-            posted,
+            posted: Posted::new(entry),
             conflict,
             attempts: Vec::new(),
             asked: BTreeSet::new(),
@@ -127,7 +156,7 @@ impl Fold {
             return if self.ended.is_some() { Verdict::Late } else { Verdict::Invalid };
         };
         if let Message::Query(_) = message {
-            return if Content::of(entry) == self.posted.content { Verdict::Duplicate } else { Verdict::Conflict };
+            return if Content::of(entry.subject.to(), &entry.body) == self.posted.content { Verdict::Duplicate } else { Verdict::Conflict };
         }
         // The first terminal message in ledger order has ended it. Nothing after that counts.
         if self.ended.is_some() {
@@ -168,6 +197,8 @@ impl Fold {
             lost.state = AttemptState::Lost;
         }
         self.asked.clear();
+        // Nearly always there is one.
+        self.attempts.reserve_exact(1);
         self.attempts.push(Attempt::new(assign, entry.time));
         Verdict::Counted
     }
@@ -210,8 +241,13 @@ impl Fold {
             Outcome::Retry => return Verdict::Counted,
         };
         let by = Some((from.clone(), answer.attempt, answer.instance.clone()));
-        self.ended = Some(Ended { state, seq: entry.seq, at: entry.time, by });
+        self.end(Ended { state, seq: entry.seq, at: entry.time, by });
         Verdict::Counted
+    }
+
+    fn end(&mut self, ended: Ended) {
+        self.ended = Some(ended);
+        self.posted.asked = None;
     }
 
     /// Time only permits `expired`, and it is the server's time; a cancel only permits `cancelled`.
@@ -227,7 +263,7 @@ impl Fold {
         if let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.is_open()) {
             attempt.state = AttemptState::Stopped;
         }
-        self.ended = Some(Ended { state: close.reason.state(), seq: entry.seq, at: entry.time, by: None });
+        self.end(Ended { state: close.reason.state(), seq: entry.seq, at: entry.time, by: None });
         Verdict::Counted
     }
 

@@ -16,6 +16,9 @@ pub fn record(id: QueryId, asker: &Name, entries: &[Entry]) -> Option<Record> {
     let mine = entries.iter().zip(verdicts).filter(|(_, applied)| applied.key.as_ref() == Some(fold.key()));
     let mut record = outline(fold);
     for (entry, applied) in mine {
+        if entry.seq == record.seq {
+            record.query = body(entry);
+        }
         if let (Ok(Message::Assign(assign)), protocol::Verdict::Counted) = (&entry.body, applied.verdict) {
             record.decision = Some(assign.decision.clone());
         }
@@ -38,10 +41,10 @@ fn outline(fold: &Fold) -> Record {
         requester: fold.key().requester.clone(),
         state: fold.state(),
         waiting_for: None,
-        query: posted.query.as_ref().map_or(Value::Null, |query| Message::Query((**query).clone()).to_value()),
+        query: Value::Null,
         seq: posted.seq,
         posted_at: posted.at,
-        deadline: posted.query.is_ok().then_some(posted.deadline),
+        deadline: posted.request_type.is_some().then_some(posted.deadline),
         attempts: fold.attempts().iter().map(attempt).collect(),
         decision: None::<Decision>,
         answer: None,
@@ -74,23 +77,27 @@ fn logged(entry: &Entry, verdict: protocol::Verdict) -> Logged {
         from: entry.subject.from().clone(),
         to: entry.subject.to().to_string(),
         verdict,
-        body: entry.body.as_ref().map_or(Value::Null, Message::to_value),
+        body: body(entry),
     }
+}
+
+fn body(entry: &Entry) -> Value {
+    entry.body.as_ref().map_or(Value::Null, Message::to_value)
 }
 
 /// The line of a query in a list.
 #[must_use]
 pub fn summary(fold: &Fold, waiting_for: Option<String>) -> Summary {
-    let query = fold.posted().query.as_ref().ok();
+    let posted = fold.posted();
     let last = fold.attempts().last().filter(|attempt| attempt.state != AttemptState::Lost);
     Summary {
         id: fold.key().id,
         requester: fold.key().requester.clone(),
         state: fold.state(),
-        request_type: query.map(|query| query.request_type.clone()),
-        priority: query.map(|query| query.priority()).unwrap_or_default(),
+        request_type: posted.request_type.as_deref().map(str::to_owned),
+        priority: posted.priority,
         agent: last.map(|attempt| attempt.agent.clone()),
-        posted_at: fold.posted().at,
+        posted_at: posted.at,
         ended_at: fold.ended().map(|ended: &crate::Ended| -> Timestamp { ended.at }),
         waiting_for,
     }

@@ -1,6 +1,6 @@
 //! Calls that append in the caller's name: ask, post, cancel.
 
-use ledger::Key;
+use ledger::{Content, Key};
 use nats::{Call, Expect, Stored};
 use protocol::{Kind, Message, Name, Problem, QueryId, Subject, To, message::Cancel};
 use serde::Deserialize;
@@ -69,10 +69,7 @@ pub(crate) fn repeated(service: &mut Service, Repeat { key, to, query, then, cal
         return reply::<()>(service, call, Err(problem.hint("Try again.")));
     };
     let posted = fold.posted();
-    let same = match (&posted.query, &query) {
-        (Ok(stored), Some(Message::Query(query))) => **stored == *query && posted.to == to && *fold.key() == key,
-        _ => false,
-    };
+    let same = query.is_some_and(|query| Content::of(&to, &Ok(query)) == posted.content) && *fold.key() == key;
     let seq = posted.seq;
     if !same {
         let problem = Problem::new("conflict", format!("the id {} belongs to another query of {}", key.id, fold.key().requester));

@@ -29,8 +29,7 @@ impl Desk {
             };
             return self.close(key, close, actions);
         };
-        let priority = fold.posted().query.as_ref().map(|query| query.priority()).unwrap_or_default();
-        let ticket = Ticket::new(priority, fold.posted().seq);
+        let ticket = Ticket::new(fold.posted().priority, fold.posted().seq);
         self.queue.put(key.clone(), agent.clone(), ticket);
         self.routed.insert(key.clone(), decision);
         self.stirred.insert(agent);

@@ -143,14 +143,14 @@ impl Desk {
             let end = End { id: key.id, seq: ended.seq, state: ended.state, digest };
             actions.push(Action::End { requester: key.requester.clone(), end });
         }
-        if let (Ok(Message::Assign(assign)), Ok(query)) = (&entry.body, &fold.posted().query) {
+        if let (Ok(Message::Assign(assign)), Some(query)) = (&entry.body, fold.posted().query()) {
             // Whatever was in hand before has been taken away by this assignment.
             if let Some(lost) = fold.attempts().iter().rev().nth(1).filter(|lost| lost.is_spent() && lost.outcome.is_none()) {
                 let stop = Stop { id: key.id, requester: key.requester.clone(), attempt: lost.number };
                 actions.push(Action::Hand { agent: lost.agent.clone(), instance: lost.instance.clone(), order: Order::Stop(stop) });
             }
             if assign.coordinator == self.me {
-                let work = Work { id: key.id, requester: key.requester.clone(), assign: assign.clone(), query: (**query).clone() };
+                let work = Work { id: key.id, requester: key.requester.clone(), assign: assign.clone(), query: query.clone() };
                 let order = Order::Work(Box::new(work));
                 actions.push(Action::Hand { agent: assign.agent.clone(), instance: assign.instance.clone(), order });
             }

@@ -29,7 +29,7 @@ pub(crate) struct Routes {
 
 impl Router for Routes {
     fn route(&self, fold: &Fold, hands: &Hands) -> Decision {
-        let target = fold.posted().query.as_ref().ok().and_then(|query| query.target.clone()).or(fold.posted().to.name().cloned());
+        let target = fold.posted().query().and_then(|query| query.target.clone()).or(fold.posted().to.name().cloned());
         let agent = match target {
             Some(target) => self.agents.contains(&target).then_some(target),
             None => self.agents.iter().find(|agent| hands.is_live(agent)).or(self.agents.first()).cloned(),
