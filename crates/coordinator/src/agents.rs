@@ -101,7 +101,9 @@ impl Router for Agents {
         Decision {
             agent: None,
             step: protocol::Step::None,
-            reason: posted.invalid().map_or_else(|| "the query has ended".to_owned(), |invalid| format!("the query is not valid: {invalid}")),
+            reason: posted
+                .invalid()
+                .map_or_else(|| "the query has ended".to_owned(), |invalid| format!("the query is not valid: {invalid}")),
             steps: Vec::new(),
             candidates: Vec::new(),
             hint: None,

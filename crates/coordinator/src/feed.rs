@@ -1,39 +1,96 @@
 //! The ledger as a feed: one task reads it in order and passes it on.
+//!
+//! What is there at once is read together. A coordinator that starts finds the whole ledger, and reading
+//! its messages is most of the work: that is done on other threads meanwhile, and put back in order.
 
-use nats::{Connection, Error, Reader, Start, Step};
-use tokio::sync::mpsc;
+use futures::{StreamExt, stream::FuturesOrdered};
+use nats::{Connection, Error, Reader, Sealed, Start, Step};
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Entries that may wait for the loop. When it is full, the reading waits.
-const WAITING: usize = 4096;
+/// Bundles that may wait for the loop. When it is full, the reading waits.
+const WAITING: usize = 32;
 
-/// One step of the reading, on its way to the loop.
+/// The most messages in a bundle.
+const BUNDLE: usize = 128;
+
+/// A bundle of fewer is not worth another thread.
+const FEW: usize = 32;
+
+/// Bundles that are being read at the same time.
+const AT_ONCE: usize = 4;
+
+/// What was read together, in order, on its way to the loop.
 #[derive(Debug)]
 pub(crate) struct Fed {
-    /// What the step led to.
-    pub(crate) step: Step,
+    /// What the messages are.
+    pub(crate) steps: Vec<Step>,
     /// Whether the ledger held nothing more at that moment.
     pub(crate) caught_up: bool,
 }
 
 /// Starts to read the whole ledger, from its first message on.
 pub(crate) async fn start(connection: Connection, tasks: &TaskTracker, stop: CancellationToken) -> Result<mpsc::Receiver<Fed>, Error> {
-    let mut reader = Reader::open(connection, Start::First, Vec::new()).await?;
-    let (sender, receiver) = mpsc::channel(WAITING);
-    tasks.spawn(async move {
-        let begun = Fed { step: Step::Nothing, caught_up: reader.is_caught_up() };
-        if sender.send(begun).await.is_err() {
-            return;
-        }
-        loop {
-            let step = tokio::select! {
-                () = stop.cancelled() => return,
-                step = reader.advance() => step,
-            };
-            if sender.send(Fed { step, caught_up: reader.is_caught_up() }).await.is_err() {
-                return;
-            }
-        }
-    });
+    let reader = Reader::open(connection, Start::First, Vec::new()).await?;
+    let (fed, receiver) = mpsc::channel(WAITING);
+    let feed = Feed { reader, fed, opening: FuturesOrdered::new() };
+    tasks.spawn(async move { stop.run_until_cancelled(feed.run()).await });
     Ok(receiver)
+}
+
+struct Feed {
+    reader: Reader,
+    fed: mpsc::Sender<Fed>,
+    /// Bundles that are being read elsewhere.
+    opening: FuturesOrdered<JoinHandle<Fed>>,
+}
+
+impl Feed {
+    async fn run(mut self) {
+        let begun = Fed { steps: Vec::new(), caught_up: self.reader.is_caught_up() };
+        let mut listening = self.fed.send(begun).await.is_ok();
+        while listening {
+            let bundle = self.gather();
+            listening = if bundle.is_empty() { self.wait().await } else { self.open(bundle).await };
+        }
+    }
+
+    /// What is there at once.
+    fn gather(&mut self) -> Vec<Sealed> {
+        let mut bundle = Vec::new();
+        while bundle.len() < BUNDLE && self.opening.len() < AT_ONCE {
+            let Some(sealed) = self.reader.ready() else { break };
+            bundle.push(sealed);
+        }
+        bundle
+    }
+
+    /// Waits until something is read, or there. Returns whether the loop still listens.
+    async fn wait(&mut self) -> bool {
+        tokio::select! {
+            Some(fed) = self.opening.next() => match fed {
+                Ok(fed) => self.fed.send(fed).await.is_ok(),
+                // Reading does not panic; but if it did, nothing after it could be trusted.
+                Err(error) => {
+                    tracing::error!(%error, "the ledger cannot be read any more");
+                    false
+                }
+            },
+            sealed = self.reader.sealed(), if self.opening.len() < AT_ONCE => match sealed {
+                Some(sealed) => self.open(vec![sealed]).await,
+                None => true,
+            },
+        }
+    }
+
+    /// Reads a bundle: here, or elsewhere if it is worth it or must stand behind one that is read there.
+    async fn open(&mut self, bundle: Vec<Sealed>) -> bool {
+        let caught_up = self.reader.is_caught_up();
+        let read = move |bundle: Vec<Sealed>| Fed { steps: bundle.into_iter().map(Sealed::open).collect(), caught_up };
+        if self.opening.is_empty() && bundle.len() < FEW {
+            return self.fed.send(read(bundle)).await.is_ok();
+        }
+        self.opening.push_back(tokio::task::spawn_blocking(move || read(bundle)));
+        true
+    }
 }

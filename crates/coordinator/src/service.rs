@@ -38,9 +38,6 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Events that may wait for the loop.
 const WAITING: usize = 4096;
 
-/// Entries that are taken at once before anything else is looked at.
-const BATCH: usize = 256;
-
 /// How a coordinator behaves.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -144,7 +141,6 @@ impl Service {
         let mut beats = interval(HEARTBEAT);
         let mut looks = interval(LOOK);
         let (mut api, mut serving) = (None, Some(serving));
-        let mut batch = Vec::with_capacity(BATCH);
         loop {
             // Not before the ledger has been read: what is not read yet would be called unknown.
             if self.caught_up && api.is_none() {
@@ -156,9 +152,9 @@ impl Service {
             let due = self.desk.next_due().map(|at| self.clock.instant(at).into());
             tokio::select! {
                 () = stop.cancelled() => break,
-                count = feed.recv_many(&mut batch, BATCH) => match count {
-                    0 => break,
-                    _ => batch.drain(..).for_each(|fed| self.fed(fed)),
+                fed = feed.recv() => match fed {
+                    Some(fed) => self.fed(fed),
+                    None => break,
                 },
                 Some(event) = events.recv() => self.event(event),
                 beat = heartbeats.next() => match beat {
@@ -199,15 +195,17 @@ impl Service {
         self.clock.now()
     }
 
-    fn fed(&mut self, Fed { step, caught_up }: Fed) {
+    fn fed(&mut self, Fed { steps, caught_up }: Fed) {
         let now = self.now();
-        match step {
-            Step::Entry(entry) => {
-                let actions = self.desk.read(&entry, now, &self.agents);
-                self.perform(actions);
+        for step in steps {
+            match step {
+                Step::Entry(entry) => {
+                    let actions = self.desk.read(&entry, now, &self.agents);
+                    self.perform(actions);
+                }
+                Step::PassedOver { key, seq } => self.desk.passed_over(&key, seq),
+                Step::Nothing => {}
             }
-            Step::PassedOver { key, seq } => self.desk.passed_over(&key, seq),
-            Step::Nothing => {}
         }
         if caught_up && !self.caught_up {
             tracing::info!(last = self.desk.book().last(), "the ledger is read; coordinating");

@@ -9,10 +9,15 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{ConnectOptions, jetstream};
+use async_nats::{ConnectOptions, ServerAddr, jetstream};
 use protocol::{Name, Space};
 
-use crate::{Error, Kind};
+use crate::{
+    Error, Kind,
+    address::{Addresses, public},
+    refusal::{self, Refusals},
+    secure,
+};
 
 /// How long to wait for an answer of the server or of a coordinator.
 pub(crate) const ANSWER: Duration = Duration::from_secs(5);
@@ -20,10 +25,15 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(5);
 /// The oldest server that the design was proved on.
 const OLDEST: (i64, i64, i64) = (2, 12, 3);
 
-/// Where and as whom to connect.
-#[derive(Clone, Debug)]
+/// Filter directives (as `RUST_LOG` has them) for the client library: what it says of its connection, this
+/// room says itself, or reports as an error.
+pub const LOG_FILTER: &str = "async_nats=warn,async_nats::connector=off";
+
+/// Where and as whom to connect. Its `Debug` leaves passwords out.
+#[derive(Clone)]
 pub struct Options {
-    /// One server or several, separated by commas.
+    /// One server or several, separated by commas; a user may stand in it (`nats://user:password@host`,
+    /// `nats://token@host`), for servers that know no credentials files. Show it as [`crate::public`] only.
     pub url: String,
     /// Who connects. Answers come only to inboxes under this name.
     pub name: Name,
@@ -47,6 +57,16 @@ impl Options {
     }
 }
 
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("url", &public(&self.url))
+            .field("name", &self.name)
+            .field("space", &self.space)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A connection. Cloning is cheap; all clones share one socket, which reconnects by itself.
 #[derive(Clone)]
 pub struct Connection {
@@ -55,6 +75,7 @@ pub struct Connection {
     names: Arc<(Space, Name)>,
     /// Set when we close it ourselves, so that its end is no news.
     closing: Arc<AtomicBool>,
+    pub(crate) refusals: Refusals,
 }
 
 impl std::fmt::Debug for Connection {
@@ -64,28 +85,35 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Connects, and checks that the server can carry a bus.
+    /// Connects, and checks that the server can carry a bus and lets this name hear its answers.
     ///
     /// # Errors
-    /// `unavailable`, `forbidden`, `server_unfit`, or `usage` for a file or URL that does not work.
+    /// `auth` and `tls` where the server or its certificate is refused, `unreadable_file` before anything is
+    /// sent, `forbidden` for a name that the credentials do not cover; `unavailable`, `server_unfit`, `usage`.
     pub async fn open(options: Options) -> Result<Self, Error> {
         let closing = Arc::new(AtomicBool::new(false));
-        let connect = connect_options(&options, closing.clone()).await?.connect(&options.url);
-        let client = tokio::time::timeout(options.timeout, connect)
+        let (addresses, refusals, url) = (Addresses::parse(&options.url)?, Refusals::default(), public(&options.url));
+        let connect = addresses.log_in(connect_options(&options, closing.clone(), refusals.clone()));
+        let connect = secure::secure(&options, connect).await?;
+        let tls = options.tls_ca.is_some() || options.tls_client.is_some() || addresses.servers.iter().any(ServerAddr::tls_required);
+        let client = tokio::time::timeout(options.timeout, connect.connect(addresses.servers))
             .await
-            .map_err(|_| Error::new(Kind::Unavailable, format!("no connection to {} within {:?}", options.url, options.timeout)))?
-            .map_err(|error| refused(&options.url, &error))?;
+            .map_err(|_| Error::new(Kind::Unavailable, format!("no connection to {url} within {:?}", options.timeout)))?
+            .map_err(|error| refusal::at_the_door(&url, tls, &error))?;
         let info = client.server_info();
         let (major, minor, patch) = OLDEST;
         if !client.is_server_compatible(major, minor, patch) {
-            let detail = format!("{} runs nats-server {}; {major}.{minor}.{patch} or newer is needed", options.url, info.version);
+            let detail = format!("{url} runs nats-server {}; {major}.{minor}.{patch} or newer is needed", info.version);
             return Err(Error::new(Kind::ServerUnfit, detail));
         }
         if !info.jetstream {
-            return Err(Error::new(Kind::ServerUnfit, format!("{} runs without JetStream", options.url)));
+            return Err(Error::new(Kind::ServerUnfit, format!("{url} runs without JetStream")));
         }
         let js = jetstream::context::ContextBuilder::new().timeout(ANSWER).ack_timeout(ANSWER).max_ack_inflight(8192).build(client.clone());
-        Ok(Self { client, js, names: Arc::new((options.space, options.name)), closing })
+        let connection = Self { client, js, names: Arc::new((options.space, options.name)), closing, refusals };
+        // Whoever may not hear its own inbox would wait for answers in vain.
+        connection.sentinel().await?;
+        Ok(connection)
     }
 
     /// The bus that the connection belongs to.
@@ -125,9 +153,9 @@ impl Connection {
     }
 }
 
-async fn connect_options(options: &Options, closing: Arc<AtomicBool>) -> Result<ConnectOptions, Error> {
+fn connect_options(options: &Options, closing: Arc<AtomicBool>, refusals: Refusals) -> ConnectOptions {
     let me = options.name.token();
-    let mut connect = ConnectOptions::new()
+    ConnectOptions::new()
         .name(format!("agentbus {}", options.name))
         .custom_inbox_prefix(format!("_INBOX.{me}"))
         .connection_timeout(options.timeout)
@@ -137,19 +165,11 @@ async fn connect_options(options: &Options, closing: Arc<AtomicBool>) -> Result<
         .reconnect_delay_callback(|attempt| Duration::from_millis((50 << attempt.min(5)) as u64))
         .event_callback(move |event| {
             let closing = closing.load(Ordering::Relaxed);
+            if let async_nats::Event::ServerError(error) = &event {
+                refusals.note(error);
+            }
             async move { told(&event, closing) }
-        });
-    if let Some(creds) = &options.creds {
-        connect =
-            connect.credentials_file(creds).await.map_err(|error| Error::new(Kind::Usage, format!("{}: {error}", creds.display())))?;
-    }
-    if let Some(ca) = &options.tls_ca {
-        connect = connect.add_root_certificates(ca.clone()).require_tls(true);
-    }
-    if let Some((cert, key)) = &options.tls_client {
-        connect = connect.add_client_certificate(cert.clone(), key.clone()).require_tls(true);
-    }
-    Ok(connect)
+        })
 }
 
 /// Logs what happens to a connection.
@@ -157,17 +177,11 @@ fn told(event: &async_nats::Event, closing: bool) {
     match event {
         async_nats::Event::SlowConsumer(_) => tracing::warn!("messages were dropped: a subscription is read too slowly"),
         async_nats::Event::Disconnected if !closing => tracing::warn!("the connection to NATS is lost; connecting again"),
+        async_nats::Event::ClientError(async_nats::ClientError::Other(why)) if why.contains("authorization") => {
+            tracing::warn!("NATS does not let us in again; trying on");
+        }
+        async_nats::Event::Connected => tracing::info!("connected to NATS"),
         async_nats::Event::ServerError(_) | async_nats::Event::LameDuckMode => tracing::warn!(%event, "NATS"),
         _ => tracing::debug!(%event, "NATS"),
     }
-}
-
-fn refused(url: &str, error: &async_nats::ConnectError) -> Error {
-    use async_nats::ConnectErrorKind as Connect;
-    let kind = match error.kind() {
-        Connect::Authentication | Connect::AuthorizationViolation => Kind::Forbidden,
-        Connect::ServerParse | Connect::Tls => Kind::Usage,
-        _ => Kind::Unavailable,
-    };
-    Error::new(kind, format!("{url}: {error}"))
 }

@@ -62,27 +62,30 @@ impl Connection {
     /// Subscribes, and returns when the server has the subscription.
     ///
     /// # Errors
-    /// `unavailable` when the sentinel does not come back within 5 s.
+    /// `unavailable` when the sentinel does not come back within 5 s; `forbidden`.
     pub async fn subscribe(&self, subject: String) -> Result<Subscription, Error> {
-        let subscriber = self.client.subscribe(subject).await.map_err(|error| Error::new(Kind::Usage, error))?;
+        let subscriber = self.client.subscribe(subject.clone()).await.map_err(|error| Error::new(Kind::Usage, error))?;
         self.sentinel().await?;
-        Ok(Subscription(subscriber))
+        self.refusals.of(&subject).map_or(Ok(Subscription(subscriber)), Err)
     }
 
     /// Returns when the server has done everything that was sent before on this connection.
     ///
     /// # Errors
-    /// `unavailable` when it does not answer within 5 s.
+    /// `unavailable` when it does not answer within 5 s; `forbidden` when this name may not use its own inbox.
     pub async fn sentinel(&self) -> Result<(), Error> {
         let inbox = self.client.new_inbox();
         let unavailable = |error: &dyn std::fmt::Display| Error::new(Kind::Unavailable, error);
         let mut back = self.client.subscribe(inbox.clone()).await.map_err(|error| unavailable(&error))?;
-        self.client.publish(inbox, Bytes::new()).await.map_err(|error| unavailable(&error))?;
-        match tokio::time::timeout(ANSWER, back.next()).await {
-            Ok(Some(_)) => Ok(()),
-            Ok(None) => Err(unavailable(&"the connection is closed")),
-            Err(_) => Err(unavailable(&"no answer within 5 s")),
-        }
+        self.client.publish(inbox.clone(), Bytes::new()).await.map_err(|error| unavailable(&error))?;
+        let answered = async {
+            tokio::select! {
+                answer = back.next() => Ok(answer),
+                refused = self.refusals.wait_for(&inbox) => Err(refused),
+            }
+        };
+        let answer = tokio::time::timeout(ANSWER, answered).await.map_err(|_| unavailable(&"no answer within 5 s"))??;
+        answer.map(drop).ok_or_else(|| unavailable(&"the connection is closed"))
     }
 
     /// Gives an order to an instance.

@@ -16,7 +16,13 @@ pub struct Error {
 pub enum Kind {
     /// NATS cannot be reached, or does not answer in time.
     Unavailable,
-    /// The server refuses our credentials, or what we want to do with them.
+    /// The server does not let us in: credentials are missing, wrong or out of date.
+    Auth,
+    /// No secure connection: a certificate is not trusted, or the server takes none of ours.
+    Tls,
+    /// A file that a secure connection needs cannot be read, or holds something else.
+    UnreadableFile,
+    /// The server lets us in, and does not permit what we want to do.
     Forbidden,
     /// The message is larger than the server takes.
     PayloadTooLarge,
@@ -42,6 +48,9 @@ impl Kind {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Unavailable => "unavailable",
+            Self::Auth => "auth",
+            Self::Tls => "tls",
+            Self::UnreadableFile => "unreadable_file",
             Self::Forbidden => "forbidden",
             Self::PayloadTooLarge => "payload_too_large",
             Self::StorageFull => "storage_full",
@@ -59,7 +68,14 @@ impl Kind {
     pub const fn hint(self) -> &'static str {
         match self {
             Self::Unavailable => "If no bus runs, start one with 'agentbus up'; if one does, see what it says: its disk may be full.",
-            Self::Forbidden => "Check the credentials (--creds) and what the server allows them.",
+            Self::Auth => {
+                "Name the credentials for this server: --creds FILE; if you did, see that they are of its operator and have not expired."
+            }
+            Self::Tls => "Check --tls-ca, --tls-cert and --tls-key against what the server is configured with.",
+            Self::UnreadableFile => "Name a file that this user may read and that holds what the option says, in PEM.",
+            Self::Forbidden => {
+                "Speak under the name that the credentials are for (--from), or let the server permit this; see docs/operations.md."
+            }
             Self::PayloadTooLarge => "Send less, or raise max_payload on the server.",
             Self::StorageFull => "Free space on the server's disk or raise the ledger's size limit; nothing stored is lost.",
             Self::ServerUnfit => "Use nats-server 2.12.3 or newer with JetStream on; 'agentbus up' brings one.",
@@ -94,6 +110,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
             Kind::Unavailable => "NATS does not answer",
+            Kind::Auth => "NATS does not let us in",
+            Kind::Tls => "there is no secure connection",
+            Kind::UnreadableFile => "a file cannot be used",
             Kind::Forbidden => "NATS refuses",
             Kind::PayloadTooLarge => "the message is too large",
             Kind::StorageFull => "the ledger is full",

@@ -35,7 +35,7 @@ pub struct Ledger {
 }
 
 /// Where the stream keeps how many bytes it may take, the reserve included.
-const ALLOWED: &str = "agentbus.max_bytes";
+pub(crate) const ALLOWED: &str = "agentbus.max_bytes";
 
 impl Ledger {
     /// Opens the ledger; makes it if there is none, and refuses one whose settings break its promises.
@@ -106,7 +106,7 @@ pub(crate) async fn info(connection: &Connection) -> Result<Info, Error> {
     Ok(stream.cached_info().clone())
 }
 
-fn config(connection: &Connection, limits: Limits) -> Config {
+pub(crate) fn config(connection: &Connection, limits: Limits) -> Config {
     let space = connection.space();
     Config {
         name: space.ledger(),
@@ -130,7 +130,7 @@ fn config(connection: &Connection, limits: Limits) -> Config {
 }
 
 /// What an existing stream has otherwise than the promises need.
-fn differences(is: &Config, wanted: &Config) -> Vec<String> {
+pub(crate) fn differences(is: &Config, wanted: &Config) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut check = |ok: bool, what: String| {
         if !ok {

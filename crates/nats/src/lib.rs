@@ -7,6 +7,7 @@
 //!
 //! Reading order: [`Connection`], [`Ledger`], [`Reader`], then what stands beside the ledger.
 
+mod address;
 mod api;
 mod append;
 mod bucket;
@@ -20,19 +21,22 @@ mod ledger;
 mod raw;
 mod reader;
 mod record;
+mod refusal;
+mod secure;
 pub mod server;
 mod survey;
 #[cfg(test)]
 mod tests;
 
+pub use address::public;
 pub use api::{Api, Call};
 pub use append::{Expect, Stored};
 pub use cards::Cards;
-pub use connect::{Connection, Options};
+pub use connect::{Connection, LOG_FILTER, Options};
 pub use core::{Delivery, Subscription};
 pub use error::{Error, Kind};
 pub use facts::Facts;
 pub use ledger::{Ledger, Limits};
 pub use raw::Raw;
-pub use reader::{Reader, Start, Step};
+pub use reader::{Reader, Sealed, Start, Step};
 pub use survey::Survey;

@@ -7,9 +7,10 @@ use async_nats::jetstream::{
     consumer::{DeliverPolicy, ReplayPolicy, push},
     stream::ConsumerErrorKind,
 };
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use ledger::{Entry, Key};
+use protocol::Space;
 
 use crate::{Connection, Error, Kind, convert, ledger as stream};
 
@@ -44,6 +45,26 @@ pub enum Step {
     },
     /// Nothing yet: junk, or the loss of the connection.
     Nothing,
+}
+
+/// A stored message that has not been read yet. Reading it is work for the processor alone, which may be
+/// done elsewhere.
+#[derive(Debug)]
+pub struct Sealed {
+    space: Space,
+    seq: u64,
+    time: Timestamp,
+    message: async_nats::Message,
+}
+
+impl Sealed {
+    /// Reads it.
+    #[must_use]
+    pub fn open(self) -> Step {
+        let Self { space, seq, time, message } = self;
+        let replayed = convert::is_replayed(message.headers.as_ref());
+        convert::step(&space, seq, time, &message.subject, replayed, &message.payload)
+    }
 }
 
 /// Reads the ledger in order. It survives the loss of its connection and of the server: it goes
@@ -119,6 +140,11 @@ impl Reader {
 
     /// One step towards the next entry. Safe to cancel.
     pub async fn advance(&mut self) -> Step {
+        self.sealed().await.map_or(Step::Nothing, |sealed| sealed.open())
+    }
+
+    /// The next message, unread; or nothing yet, as after the loss of the connection. Safe to cancel.
+    pub async fn sealed(&mut self) -> Option<Sealed> {
         let Some(messages) = self.messages.as_mut() else {
             match self.consume().await {
                 Ok(messages) => self.messages = Some(messages),
@@ -127,26 +153,34 @@ impl Reader {
                     tokio::time::sleep(AGAIN).await;
                 }
             }
-            return Step::Nothing;
+            return None;
         };
         let message = match messages.next().await {
             Some(Ok(message)) => message,
             // The consumer is gone, as after a restart of the server: begin a new one where this one was.
             Some(Err(_)) | None => {
                 self.messages = None;
-                return Step::Nothing;
+                return None;
             }
         };
-        let Ok(info) = message.info() else { return Step::Nothing };
+        let info = message.info().ok()?;
         let (seq, time) = (info.stream_sequence, convert::timestamp(info.published));
         self.pending = info.pending;
         // The library begins a consumer that was cut off early at the first message again.
         if seq < self.next {
-            return Step::Nothing;
+            return None;
         }
         self.next = seq + 1;
-        let replayed = convert::is_replayed(message.headers.as_ref());
-        convert::step(self.connection.space(), seq, time, &message.subject, replayed, &message.payload)
+        let space = self.connection.space().clone();
+        let (message, _) = message.split();
+        Some(Sealed { space, seq, time, message })
+    }
+
+    /// The next message if it is here already.
+    pub fn ready(&mut self) -> Option<Sealed> {
+        // To begin anew takes its time.
+        self.messages.as_ref()?;
+        self.sealed().now_or_never().flatten()
     }
 
     /// Whether everything that the server knew of when it sent the last entry has been given out.

@@ -58,6 +58,28 @@ async fn a_ledger_is_made_once_and_refused_when_its_settings_lose_messages() {
 }
 
 #[tokio::test]
+async fn a_survey_says_what_is_there_and_what_is_wrong_with_it() {
+    let bench = Bench::start().await;
+    let connection = bench.connect("alice").await;
+    assert!(connection.survey().await.unwrap().is_none());
+    Ledger::open(connection.clone(), LIMITS).await.unwrap();
+    let (subject, message) = notice(connection.name(), "done");
+    connection.append(&subject, &message, None).await.unwrap();
+    let found = connection.survey().await.unwrap().unwrap();
+    assert_eq!((found.messages, found.allowed, found.reserve_open), (1, LIMITS.max_bytes, false));
+    assert!(found.wrong.is_empty() && found.behind.is_empty() && found.bytes > 0, "{found:?}");
+    // Server and client share a clock here.
+    assert!(found.ahead.unwrap().abs() <= jiff::SignedDuration::try_from(found.took).unwrap(), "{found:?}");
+
+    let mut config = connection.js.get_stream(connection.space().ledger()).await.unwrap().info().await.unwrap().config.clone();
+    config.discard = async_nats::jetstream::stream::DiscardPolicy::Old;
+    connection.js.update_stream(config).await.unwrap();
+    let found = connection.survey().await.unwrap().unwrap();
+    assert!(found.wrong.iter().any(|wrong| wrong.contains("discard")), "{found:?}");
+    assert!(!connection.coordinator_beats(Duration::from_millis(10)).await.unwrap());
+}
+
+#[tokio::test]
 async fn a_subscription_is_there_when_it_says_so() {
     let bench = Bench::start().await;
     let (server, client) = (bench.connect("server").await, bench.connect("client").await);

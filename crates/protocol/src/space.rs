@@ -1,7 +1,7 @@
 //! A space: one bus. Everything that has a name on the server takes it from here, so that two
 //! buses on one server do not meet.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::{IdError, InstanceId, Kind, Name, QueryId};
 
@@ -14,13 +14,13 @@ use crate::{IdError, InstanceId, Kind, Name, QueryId};
 /// # Ok::<(), protocol::IdError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Space(String);
+pub struct Space(Arc<str>);
 
 const DEFAULT: &str = "bus";
 
 impl Default for Space {
     fn default() -> Self {
-        Self(DEFAULT.to_owned())
+        Self(DEFAULT.into())
     }
 }
 
@@ -32,7 +32,7 @@ impl FromStr for Space {
         if text.len() > 32 {
             return Err(IdError::NotToken);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -125,7 +125,7 @@ impl Space {
     /// The name of the coordinator's micro service.
     #[must_use]
     pub fn service(&self) -> String {
-        if self.0 == DEFAULT { "agentbus".to_owned() } else { format!("agentbus-{self}") }
+        if &*self.0 == DEFAULT { "agentbus".to_owned() } else { format!("agentbus-{self}") }
     }
 
     /// Where an instance's heartbeats go: `agents.hb.{agent}.{owner}.{name}`, the shape of the

@@ -108,6 +108,12 @@ impl Process {
         self.child.id()
     }
 
+    /// Its exit code, if it has ended; -1 if a signal ended it.
+    #[must_use]
+    pub fn ended(&mut self) -> Option<i32> {
+        self.child.try_wait().ok().flatten().map(|status| status.code().unwrap_or(-1))
+    }
+
     /// Sends it a signal, as in `TERM`.
     ///
     /// # Panics

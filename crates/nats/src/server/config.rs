@@ -87,6 +87,14 @@ impl Layout {
     }
 }
 
+/// When the server of this data directory was told to force writes to the disk, in its own words, as
+/// in `always` or `120000ms`. None where no server has run.
+pub fn sync_interval(data: &Path) -> Option<String> {
+    let config = std::fs::read_to_string(data.join("server.conf")).ok()?;
+    let told = config.lines().find_map(|line| line.trim().strip_prefix("sync_interval:"))?;
+    Some(told.trim().trim_matches('"').to_owned())
+}
+
 /// The process id that a file holds, where it holds one.
 pub(super) fn read_pid(file: &Path) -> Option<u32> {
     std::fs::read_to_string(file).ok()?.trim().parse().ok()
@@ -132,6 +140,8 @@ mod tests {
 
         options.fsync = Fsync::Every(Duration::from_millis(250));
         options.max_store = Some(7_000_000);
+        layout.prepare(&options, None).unwrap();
+        assert_eq!(sync_interval(folder.path()).as_deref(), Some("250ms"));
         let other = layout.render(&options, None);
         assert!(other.contains("port: -1\n") && other.contains("sync_interval: \"250ms\"\n"), "{other}");
         assert!(other.contains("max_file_store: 7000000\n"), "{other}");

@@ -31,6 +31,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use config::sync_interval;
 pub use error::{Error, StartFailure};
 pub use event::Event;
 pub use fetch::PINNED_VERSION;
