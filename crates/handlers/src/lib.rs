@@ -5,10 +5,14 @@
 //! because the `context` handler is the one that answers from them.
 //!
 //! Reading order: [`Staff`] (definitions become running services), [`context`] (from a query text
-//! to an answer), then [`inspect`] (from a folder to facts).
+//! to an answer), [`inspect`] (from a folder to facts), `exec` (a command does the work), `probe` (a
+//! command observes a fact), then [`trust`] (which commands may run).
 
 pub mod context;
+mod exec;
 pub mod inspect;
+mod probe;
 mod staff;
+pub mod trust;
 
-pub use staff::{Sources, Staff};
+pub use staff::{LeftOut, Sources, Staff, Why};

@@ -1,19 +1,26 @@
 //! The `bus:` block: what makes an agent do work. The same keys can stand in `agentbus.toml`, so
 //! everything here is optional, and [`Bus::over`] lays one block over another.
 //!
-//! Reads and checks; runs nothing.
+//! Reads and checks; runs nothing. Next: `bus/limits.rs`, `config.rs`.
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+mod limits;
+mod units;
+
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
 
 use protocol::Name;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::{
+    diagnostic::Report,
     handler::Handler,
     pattern::Pattern,
     read::{Entry, Fields},
 };
+
+pub use limits::{DEFAULT_OUTPUT, Limits};
+use units::duration;
 
 /// How long an agent may be silent before its attempt is taken from it, where nothing is said.
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(15);
@@ -22,7 +29,8 @@ pub const DEFAULT_LEASE: Duration = Duration::from_secs(15);
 pub const DEFAULT_CAPACITY: u32 = 8;
 
 /// The keys of the block, in the order of the documentation.
-const KEYS: [&str; 11] = ["handler", "answers", "aliases", "capacity", "lease", "stall", "command", "env", "url", "model", "probes"];
+const KEYS: [&str; 13] =
+    ["handler", "answers", "aliases", "capacity", "lease", "stall", "command", "env", "interactive", "limits", "url", "model", "probes"];
 
 /// The `bus:` block of a definition, or the same keys from a configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,9 +57,15 @@ pub struct Bus {
     /// The command that `exec` runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Command>,
-    /// Variables for the command.
+    /// Variables for the command and the probes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, String>>,
+    /// Whether the command's standard input stays open, for replies. Default false: it ends after the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interactive: Option<bool>,
+    /// What the command may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
     /// Where `http` posts, or the endpoint of a model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -76,6 +90,11 @@ impl Bus {
             stall: self.stall.or(under.stall),
             command: self.command.or(under.command),
             env: self.env.or(under.env),
+            interactive: self.interactive.or(under.interactive),
+            limits: match (self.limits, under.limits) {
+                (Some(limits), Some(under)) => Some(limits.over(under)),
+                (one, other) => one.or(other),
+            },
             url: self.url.or(under.url),
             model: self.model.or(under.model),
             probes: self.probes.or(under.probes),
@@ -103,19 +122,20 @@ impl Bus {
     /// Takes the block out of the front matter. Each key is tried by itself, so that what is
     /// wrong with it is reported where it stands.
     pub(crate) fn take(fields: &mut Fields<'_>) -> Self {
-        let Some((entries, _)) = fields.map("bus") else { return Self::default() };
+        fields.map("bus").map(|(entries, _)| Self::of(entries, "bus", fields.report)).unwrap_or_default()
+    }
+
+    /// Reads a block, which findings call `called`.
+    pub(crate) fn of(entries: Vec<Entry>, called: &str, report: &mut Report) -> Self {
         let mut block = Map::new();
         for entry in entries {
             match check(&entry) {
                 Ok(value) => drop(block.insert(entry.key, value)),
                 Err(Wrong::Key) => {
-                    let message = format!("'bus' has no key '{}'", entry.key);
-                    fields.report.error("unknown_key", entry.key_place, message);
-                    fields.report.hint(format!("use one of {}", KEYS.join(", ")));
+                    report.error("unknown_key", entry.key_place, format!("'{called}' has no key '{}'", entry.key));
+                    report.hint(format!("use one of {}", KEYS.join(", ")));
                 }
-                Err(Wrong::Value(why)) => {
-                    fields.report.error("bad_bus", entry.value.place, format!("'{}': {why}", entry.key));
-                }
+                Err(Wrong::Value(why)) => report.error("bad_bus", entry.value.place, format!("'{}': {why}", entry.key)),
             }
         }
         serde_json::from_value(Json::Object(block)).unwrap_or_default()
@@ -142,10 +162,30 @@ fn check(entry: &Entry) -> Result<Json, Wrong> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a command line, or a list of the program and its arguments")]
 pub enum Command {
-    /// A line for the shell.
+    /// A line for the shell (`sh -c`).
     Line(String),
-    /// The program and its arguments.
+    /// The program and its arguments; no shell is between.
     Words(Vec<String>),
+}
+
+/// The command as it is shown: words that a shell would divide stand in quotes.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = match self {
+            Self::Line(line) => return f.write_str(line),
+            Self::Words(words) => words,
+        };
+        let plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+".contains(c);
+        for (at, word) in words.iter().enumerate() {
+            let space = if at == 0 { "" } else { " " };
+            if !word.is_empty() && word.chars().all(plain) {
+                write!(f, "{space}{word}")?;
+            } else {
+                write!(f, "{space}'{}'", word.replace('\'', r"'\''"))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A command whose output becomes a fact.
@@ -170,26 +210,4 @@ fn aliases<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Name
     let texts = Option::<Vec<String>>::deserialize(deserializer)?;
     let name = |text: &String| text.parse().map_err(|why| serde::de::Error::custom(format!("'{text}': {why}")));
     texts.map(|texts| texts.iter().map(name).collect()).transpose()
-}
-
-/// Durations as people write them: "15s", "2m", "1h 30m". More than nothing.
-mod duration {
-    use super::{Deserialize, Deserializer, Duration, Serializer};
-    use jiff::SignedDuration;
-
-    #[allow(clippy::ref_option)] // serde's signature
-    pub(super) fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-        match value.and_then(|value| SignedDuration::try_from(value).ok()) {
-            Some(value) => serializer.serialize_some(&format!("{value:#}")),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-        let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
-        let wrong = || serde::de::Error::custom(format!("'{text}' is not a duration, as in 15s or 2m"));
-        let value: SignedDuration = text.parse().map_err(|_| wrong())?;
-        let value = Duration::try_from(value).map_err(|_| wrong())?;
-        if value.is_zero() { Err(wrong()) } else { Ok(Some(value)) }
-    }
 }

@@ -127,9 +127,28 @@ impl Report {
         self.found.iter().any(Diagnostic::is_error)
     }
 
-    /// All findings, in the order of the file.
-    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
-        self.found.sort_by_key(|found| found.place);
-        self.found
+    /// The findings, in the order of the file.
+    pub(crate) fn finish(self) -> Vec<Diagnostic> {
+        in_order(self.found)
     }
+}
+
+/// How many findings about one file are worth reading.
+const MOST: usize = 100;
+
+/// The findings about one file in its order. Of more than [`MOST`] the first are kept, errors before
+/// warnings, and a last one says how many there are besides: one file must not drown the others.
+pub(crate) fn in_order(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    found.sort_by_key(|finding| finding.place);
+    if found.len() <= MOST {
+        return found;
+    }
+    found.sort_by_key(|finding| finding.severity);
+    let besides = found.split_off(MOST);
+    found.sort_by_key(|finding| finding.place);
+    if let Some(last) = found.last() {
+        let message = format!("there are {} more findings in this file", besides.len());
+        found.push(Diagnostic::warning("more_findings", &last.file, last.place, message));
+    }
+    found
 }

@@ -5,10 +5,12 @@
 //! coordinator can route to agents whose files it has never seen. Nothing here talks to a bus,
 //! reads a clock or runs a command.
 //!
-//! Reading order: [`parse`] (one file), [`load`] (folders), [`lint`], then [`Roster::route`].
+//! Reading order: [`parse`] (one file), [`load`] (folders), [`lint`], [`Config`] (what
+//! the owner of the bus says over the files), then [`Roster::route`].
 
 mod body;
 mod bus;
+mod config;
 mod definition;
 mod diagnostic;
 mod extends;
@@ -25,7 +27,8 @@ mod score;
 mod walk;
 
 pub use body::{ContextQuery, Integration, ProgressExample};
-pub use bus::{Bus, Command, DEFAULT_CAPACITY, DEFAULT_LEASE, Probe};
+pub use bus::{Bus, Command, DEFAULT_CAPACITY, DEFAULT_LEASE, DEFAULT_OUTPUT, Limits, Probe};
+pub use config::Config;
 pub use definition::{Definition, Tools, parse};
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use handler::{Handler, UnknownHandler};

@@ -8,7 +8,7 @@ use std::{
 
 use protocol::Name;
 
-use crate::{Definition, Diagnostic, Loaded, Roster, load::names, roster::likeness};
+use crate::{Definition, Diagnostic, Loaded, Roster, diagnostic::in_order, load::names, roster::likeness};
 
 /// Further findings about what was loaded; those of loading itself are not repeated. In the order of the
 /// definitions and, within each, of the file.
@@ -30,14 +30,16 @@ pub fn lint(loaded: &Loaded) -> Vec<Diagnostic> {
         aliases(definition, &known.owners, &mut own);
         examples(definition, &mut own);
         targets(definition, &known, &mut own);
-        own.sort_by_key(|finding| finding.place);
-        found.extend(own);
+        found.extend(in_order(own));
     }
     found
 }
 
 /// From which likeness on a name may be what the author meant.
 const ALIKE: f64 = 0.7;
+
+/// How often names are compared: one that nobody has, with every agent's. Later ones get no hint.
+const COMPARISONS: usize = 100_000;
 
 type Owners<'a> = BTreeMap<&'a Name, BTreeSet<&'a Name>>;
 
@@ -107,6 +109,10 @@ impl Known<'_> {
             let nearest = self.roster.nearest(name.as_str(), 1).into_iter().next();
             nearest.filter(|nearest| likeness(name.as_str(), nearest) >= ALIKE)
         };
-        self.alike.borrow_mut().entry(name.clone()).or_insert_with(search).clone()
+        let mut alike = self.alike.borrow_mut();
+        if alike.len() * self.owners.len() >= COMPARISONS && !alike.contains_key(name) {
+            return None;
+        }
+        alike.entry(name.clone()).or_insert_with(search).clone()
     }
 }

@@ -17,9 +17,14 @@ const SKIPPED: [&str; 2] = [".git", "node_modules"];
 /// path that is a file is itself the only one.
 pub(crate) fn files(folder: &Path, diagnostics: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
     if !folder.exists() {
-        let message = format!("there is no folder {}", folder.display());
+        let message = format!("there is no file or folder {}", folder.display());
         let finding = Diagnostic::error("no_such_folder", folder, Place::START, message);
         diagnostics.push(finding.hint("give the folder that holds the agent definition files"));
+        return Vec::new();
+    }
+    if !folder.is_dir() && !folder.is_file() {
+        // A pipe or a device: opening it could wait for ever, or never end.
+        diagnostics.push(Diagnostic::error("unreadable", folder, Place::START, "is neither a file nor a folder"));
         return Vec::new();
     }
     let mut builder = WalkBuilder::new(folder);

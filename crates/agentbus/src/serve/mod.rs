@@ -137,16 +137,36 @@ impl Drop for Serving {
     }
 }
 
+/// How long [`Agent::run`] lets work in hand go on when it is told to end.
+const GRACE: Duration = Duration::from_secs(30);
+
 /// Where an agent serves that needs nothing else: connects under the agent's own name.
 impl Agent {
-    /// Connects under the agent's name and serves until the process ends or the bus is closed.
+    /// Connects under the agent's name and serves until the process is told to end (Ctrl-C, SIGTERM), or
+    /// the bus is closed. Then it drains, for 30 s at most.
     ///
     /// # Errors
     /// As [`Bus::connect`] and [`Bus::serve`].
     pub async fn run(self, url: &str, handler: impl Handler) -> Result<(), Error> {
         let bus = Bus::connect(Options::new(url, self.card.agent.clone())).await?;
         let mut serving = bus.serve(self, handler).await?;
-        serving.stopped().await;
+        tokio::select! {
+            () = serving.stopped() => {}
+            () = told_to_end() => serving.drain(GRACE).await,
+        }
+        bus.close().await;
         Ok(())
+    }
+}
+
+/// Returns at the first Ctrl-C or SIGTERM; never, where signals cannot be had.
+async fn told_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
 }

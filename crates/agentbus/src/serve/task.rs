@@ -95,11 +95,17 @@ impl Task {
         &self.stopped
     }
 
-    /// Reports progress to the requester. Returns when the ledger has it.
+    /// Reports progress to the requester, as in `("counting", [("lines", 3)])`. Returns when the
+    /// ledger has it.
     ///
     /// # Errors
     /// What is wrong with the report, `payload_too_large`, `storage_full`, `unavailable`.
-    pub async fn progress(&self, status: impl Into<String>, progress: Extra) -> Result<(), Error> {
+    pub async fn progress<K: Into<String>, V: Into<Value>>(
+        &self,
+        status: impl Into<String>,
+        progress: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<(), Error> {
+        let progress: Extra = progress.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         let assign = &self.work.assign;
         let progress = Progress {
             agent: assign.agent.clone(),
@@ -171,6 +177,25 @@ impl Fault {
     #[must_use]
     pub fn fail(code: &str, message: impl Into<String>) -> Self {
         Self::new(code, message, false)
+    }
+
+    /// Adds a field to the failure that the record keeps, as in `("exit_code", 3)`.
+    #[must_use]
+    pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.failure.extra.insert(field.to_owned(), value.into());
+        self
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.failure.code
+    }
+
+    /// Whether another try may go better.
+    #[must_use]
+    pub const fn is_retry(&self) -> bool {
+        self.again
     }
 
     fn new(code: &str, message: impl Into<String>, again: bool) -> Self {

@@ -14,7 +14,10 @@ use tokio::sync::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{answer, harvest::Harvest};
-use crate::inspect::inspect;
+use crate::{
+    inspect::inspect,
+    probe::{self, Probes},
+};
 
 /// How old an inspection may be before a query makes a new one.
 const FRESH: Duration = Duration::from_secs(30);
@@ -26,33 +29,41 @@ pub struct Library {
     harvest: Harvest,
     workdir: PathBuf,
     observer: Name,
+    probes: Probes,
     inspected: Mutex<Option<Instant>>,
 }
 
 impl Library {
     /// Opens the fact store and begins to harvest progress reports. `observer` signs what the
-    /// inspectors find in `workdir`.
+    /// inspectors find in `workdir`; `probes` are run when a query asks for what they observe.
     ///
     /// # Errors
     /// `no_ledger`, `unavailable`.
-    pub async fn open(
+    pub(crate) async fn open(
         bus: &Bus,
         workdir: PathBuf,
         observer: Name,
+        probes: Probes,
         tasks: &TaskTracker,
         stop: CancellationToken,
     ) -> Result<Arc<Self>, Error> {
         let facts = bus.facts().await?;
         let harvest = Harvest::start(bus, facts.clone(), tasks, stop).await?;
-        Ok(Arc::new(Self { facts, harvest, workdir, observer, inspected: Mutex::new(None) }))
+        Ok(Arc::new(Self { facts, harvest, workdir, observer, probes, inspected: Mutex::new(None) }))
     }
 
     /// Answers a query from facts alone.
     pub(crate) async fn answer(&self, task: Task) -> Result<Done, Fault> {
+        let asked = Timestamp::now();
         self.refresh(&task).await?;
         task.progress("reading facts", agentbus::protocol::Extra::new()).await?;
         self.harvest.catch_up(task.bus()).await?;
-        let facts = self.facts.all().await.map_err(Error::from)?;
+        let mut facts = self.facts.all().await.map_err(Error::from)?;
+        if self.probes.are_due(task.text(), &facts, asked) {
+            task.progress("running probes", agentbus::protocol::Extra::new()).await?;
+            facts = self.probes.run(task.text(), &self.facts, asked).await?;
+        }
+        facts.retain(|fact| !probe::is_stale(fact, asked));
         let answered = answer(task.text(), &facts);
         let done = Done::new(answered.delivery).result(answered.result);
         Ok(Done { facts: answered.facts, unknown: answered.unknown, ..done })
@@ -84,7 +95,7 @@ impl Library {
             .all()
             .await?
             .into_iter()
-            .filter(|fact| fact.observed_by == self.observer)
+            .filter(|fact| fact.observed_by == self.observer && !probe::is_probed(fact))
             .map(|fact| (fact.key.clone(), fact))
             .collect();
         for fact in &found {

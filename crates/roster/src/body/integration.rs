@@ -84,6 +84,7 @@ fn targets<'a>(item: &'a str, known: &BTreeSet<Name>) -> Vec<(Name, &'a str)> {
     let mut row = Row::None;
     for clause in item.split([',', ';']) {
         let words = words(clause);
+        let earlier = targets.len();
         for (index, word) in words.iter().enumerate() {
             let before = index.checked_sub(1).and_then(|index| words.get(index)).map(|word| word.text);
             let likely = || row.admits(index, before) && has_form(word.text) && (word.stop || follows(words.get(index + 1), known));
@@ -92,7 +93,8 @@ fn targets<'a>(item: &'a str, known: &BTreeSet<Name>) -> Vec<(Name, &'a str)> {
                 targets.push((name, word.text));
                 row = if word.stop { Row::Over } else { Row::Open };
             } else if row == Row::Open && !JOINS.contains(&word.text) {
-                row = Row::Over;
+                // A clause that does not go on with the row may have one of its own.
+                row = if targets.len() == earlier { Row::Earlier } else { Row::Over };
             }
         }
         if row == Row::Over {
@@ -203,6 +205,8 @@ mod tests {
     #[case("**ui-designer / qa-expert**: screens", &["ui-designer", "qa-expert"])]
     #[case("**ui-designer** - screens", &["ui-designer"])]
     #[case("Provide real-time figures to ui-designer", &["ui-designer"])]
+    #[case("Take drafts from ui-designer, hand them on to qa-expert", &["ui-designer", "qa-expert"])]
+    #[case("Take drafts from ui-designer, with on-call staff on stand-by", &["ui-designer"])]
     #[case("Receive ui-designer's drafts", &[])]
     #[case("Assist networking scenarios with cloud-architect.", &["cloud-architect"])]
     #[case("Ask powershell-5.1-expert for scripts", &["powershell-5.1-expert"])]

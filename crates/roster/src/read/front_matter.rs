@@ -59,6 +59,10 @@ pub(crate) fn split<'a>(text: &'a str, report: &mut Report) -> Option<FrontMatte
 fn entries(yaml: &str, (line, offset): (usize, usize), report: &mut Report) -> Option<Vec<Entry>> {
     match yaml::mapping(yaml, line, offset, report) {
         Ok(entries) => Some(entries),
+        Err(error) if error.limit => {
+            report.error("front_matter_too_large", error.place, error.message);
+            None
+        }
         Err(error) => recover::entries(yaml, (line, offset), error, report),
     }
 }

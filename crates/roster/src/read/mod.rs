@@ -11,4 +11,4 @@ mod yaml;
 pub(crate) use fields::{Fields, integer};
 pub(crate) use front_matter::{begins, split};
 pub(crate) use lines::{Line, lines};
-pub(crate) use yaml::{Entry, Value};
+pub(crate) use yaml::{Entry, Node, Value};

@@ -7,7 +7,7 @@ use std::{collections::HashMap, fmt};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value as Json};
-use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned, options::NonFiniteFloatPolicy};
+use serde_saphyr::{DuplicateKeyPolicy, Error, Location, Spanned, budget::BudgetBreach, options::NonFiniteFloatPolicy};
 
 use super::lines::lines;
 use crate::{Place, diagnostic::Report};
@@ -43,7 +43,18 @@ pub(crate) struct Entry {
 pub(crate) struct YamlError {
     pub(crate) message: String,
     pub(crate) place: Place,
+    /// Whether a limit was reached, so that nothing is to be saved by reading it in parts.
+    pub(crate) limit: bool,
 }
+
+/// How deep values may nest.
+const DEPTH: usize = 32;
+
+/// How many values and keys there may be.
+const NODES: usize = 20_000;
+
+/// How often an anchor may be used.
+const ALIASES: usize = 100;
 
 impl Node {
     /// The text of a scalar, as it was spelled. Null has none.
@@ -91,13 +102,13 @@ pub(crate) fn mapping(text: &str, line: usize, offset: usize, report: &mut Repor
     match root.value {
         Value::Map(entries) => Ok(entries),
         Value::Scalar(Json::Null, _) => Ok(Vec::new()),
-        _ => Err(YamlError { message: format!("expected `key: value`, found {}", root.kind()), place: root.place }),
+        _ => Err(YamlError { message: format!("expected `key: value`, found {}", root.kind()), place: root.place, limit: false }),
     }
 }
 
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_depth: 32, max_nodes: 20_000, max_aliases: 100 },
+        budget: serde_saphyr::budget! { max_depth: DEPTH, max_nodes: NODES, max_aliases: ALIASES },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 10_000 },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         leading_zero_numbers_as_strings: true,
@@ -155,13 +166,32 @@ impl Base<'_> {
         self.text.get(start..end).unwrap_or_default().trim().to_owned()
     }
 
-    fn error(&self, error: &serde_saphyr::Error) -> YamlError {
+    fn error(&self, error: &Error) -> YamlError {
         let at = error.location().unwrap_or(Location::UNKNOWN);
+        if let Some(message) = limit(error) {
+            return YamlError { message, place: self.place(&at), limit: true };
+        }
         let message = error.to_string();
         // The library's own position counts from another line; ours stands beside the message.
         let suffix = format!(" at line {}, column {}", at.line(), at.column());
         let message = message.strip_suffix(&suffix).unwrap_or(&message).to_owned();
-        YamlError { message, place: self.place(&at) }
+        YamlError { message, place: self.place(&at), limit: false }
+    }
+}
+
+/// Which limit an error is about, if it is.
+fn limit(error: &Error) -> Option<String> {
+    match error {
+        Error::AliasError { error, .. } => limit(error),
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => Some(format!("it nests more than {DEPTH} levels deep")),
+        Error::Budget { breach: BudgetBreach::Nodes { .. }, .. } => Some(format!("it has more than {NODES} keys and values")),
+        Error::Budget { breach: BudgetBreach::Aliases { .. }, .. } => Some(format!("it uses anchors more than {ALIASES} times")),
+        Error::Budget { .. } => Some("it is too large for front matter".to_owned()),
+        Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. }
+        | Error::AliasReplayCounterOverflow { .. } => Some("its anchors unfold to too much".to_owned()),
+        _ => None,
     }
 }
 

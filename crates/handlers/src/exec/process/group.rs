@@ -1,0 +1,173 @@
+//! A command's process group: everything that it starts, unless it leaves the group on purpose.
+//!
+//! Owns the promise that the group is gone soon after its owner has lost interest: SIGTERM at once,
+//! SIGKILL to all that is left of it a second later, and SIGKILL when the process ends in a hurry. What
+//! calls `setsid` has left the group and is out of reach. It must never signal a number that the system
+//! may have given to somebody else.
+
+use std::{
+    collections::HashSet,
+    io,
+    process::ExitStatus,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use tokio::process::{Child, Command};
+use tokio_util::task::TaskTracker;
+
+/// How long a command may take to end itself, once told to.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// All groups of one owner. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Groups {
+    /// Where groups are ended that nobody waits for.
+    tasks: TaskTracker,
+    /// The numbers of those that live; none when no more may be started.
+    living: Arc<Mutex<Option<HashSet<Pid>>>>,
+}
+
+/// Kills all groups of its owner when it is dropped.
+#[derive(Debug)]
+pub(crate) struct GroupsGuard(pub(crate) Groups);
+
+/// A running group. Dropping it ends it, in a task.
+#[derive(Debug)]
+pub(super) struct Group(Option<Held>);
+
+/// The leader and the number of its group.
+#[derive(Debug)]
+struct Held {
+    leader: Child,
+    id: Option<Pid>,
+    groups: Groups,
+}
+
+impl Groups {
+    pub(crate) fn new() -> Self {
+        Self { tasks: TaskTracker::new(), living: Arc::new(Mutex::new(Some(HashSet::new()))) }
+    }
+
+    /// Returns when every group has ended that was told to, but no later than this.
+    pub(crate) async fn ended(&self, patience: Duration) {
+        self.tasks.close();
+        let _ = tokio::time::timeout(patience, self.tasks.wait()).await;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<HashSet<Pid>>> {
+        self.living.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for GroupsGuard {
+    fn drop(&mut self) {
+        for id in self.0.lock().take().into_iter().flatten() {
+            let _ = kill_process_group(id, Signal::KILL);
+        }
+    }
+}
+
+impl Group {
+    /// Starts a command that was prepared to lead a group of its own.
+    pub(super) fn start(command: &mut Command, groups: &Groups) -> io::Result<(Self, Pipes)> {
+        let mut leader = command.spawn()?;
+        let pipes = Pipes { stdin: leader.stdin.take(), stdout: leader.stdout.take(), stderr: leader.stderr.take() };
+        let id = leader.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let held = Held { leader, id, groups: groups.clone() };
+        let Some(living) = &mut *groups.lock() else {
+            held.signal(Signal::KILL);
+            return Err(io::Error::other("the agents are being stopped"));
+        };
+        living.extend(id);
+        Ok((Self(Some(held)), pipes))
+    }
+
+    /// Returns when the leader has ended. Safe to cancel.
+    pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
+        let Some(held) = &mut self.0 else { return Err(io::ErrorKind::NotFound.into()) };
+        let status = held.leader.wait().await?;
+        held.reaped();
+        Ok(status)
+    }
+
+    /// Ends what is left when the leader has ended by itself.
+    pub(super) fn sweep(&mut self) {
+        if let Some(held) = &mut self.0 {
+            held.signal(Signal::KILL);
+            held.forget();
+        }
+    }
+
+    /// Ends the group, and returns when it is gone.
+    pub(super) async fn end(&mut self) {
+        if let Some(held) = &mut self.0 {
+            held.end().await;
+        }
+    }
+}
+
+/// The pipes of a child.
+#[derive(Debug)]
+pub(super) struct Pipes {
+    pub(super) stdin: Option<tokio::process::ChildStdin>,
+    pub(super) stdout: Option<tokio::process::ChildStdout>,
+    pub(super) stderr: Option<tokio::process::ChildStderr>,
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let Some(mut held) = self.0.take() else { return };
+        if held.id.is_none() {
+            return;
+        }
+        held.signal(Signal::TERM);
+        // Without a runtime there is nobody to wait: then dropping what is held kills the group.
+        if tokio::runtime::Handle::try_current().is_ok() {
+            let tasks = held.groups.tasks.clone();
+            tasks.spawn(async move { held.end().await });
+        }
+    }
+}
+
+impl Held {
+    async fn end(&mut self) {
+        self.signal(Signal::TERM);
+        if tokio::time::timeout(GRACE, self.leader.wait()).await.is_ok() {
+            self.reaped();
+        }
+        self.signal(Signal::KILL);
+        let _ = self.leader.wait().await;
+        self.forget();
+    }
+
+    /// The leader's number is free again. That of the group is not while somebody is in it; when
+    /// nobody is, nobody is to be signalled.
+    fn reaped(&mut self) {
+        if self.id.is_some_and(|id| test_kill_process_group(id).is_err()) {
+            self.forget();
+        }
+    }
+
+    /// From now on the number may be somebody else's.
+    fn forget(&mut self) {
+        if let (Some(id), Some(living)) = (self.id.take(), &mut *self.groups.lock()) {
+            living.remove(&id);
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(id) = self.id {
+            // That it is gone already is no error.
+            let _ = kill_process_group(id, signal);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+        self.forget();
+    }
+}

@@ -1,0 +1,143 @@
+//! The files that a command names, and what is in them.
+//!
+//! It must not be fooled by links, by `..`, or by a file that is not there yet: a file is known by the
+//! name that the command uses, and pinned by what is found under that name. It may find too many files
+//! (a word that happens to be the name of one); that only means asking again when they change.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io,
+    path::{Component, Path, PathBuf},
+};
+
+use roster::Command;
+use sha2::{Digest, Sha256};
+
+use super::grant::real;
+use crate::exec::process::search_path;
+
+/// Characters that divide words in a shell, or in an argument such as `--config=./x`.
+const DIVIDERS: &[char] = &[';', '|', '&', '<', '>', '(', ')', '{', '}', '$', '"', '\'', '`', '=', ',', ':', '\\'];
+
+/// Each file that the commands or variables name, with its digest. Such a file is one that is named
+/// relative to the working directory, that `PATH` finds in it, or that lies in it or in the folder of
+/// the definition, by its name or by where a link leads.
+pub(super) fn files<'a>(
+    commands: impl Iterator<Item = &'a Command>,
+    env: &BTreeMap<String, String>,
+    workdir: &Path,
+    home: &Path,
+) -> BTreeMap<PathBuf, String> {
+    let mut words: BTreeSet<&str> = env.values().map(String::as_str).collect();
+    for command in commands {
+        match command {
+            Command::Line(line) => drop(words.insert(line)),
+            Command::Words(list) => words.extend(list.iter().map(String::as_str)),
+        }
+    }
+    let mut parts: BTreeSet<&str> =
+        words.iter().flat_map(|word| word.split(|c: char| c.is_whitespace() || DIVIDERS.contains(&c))).collect();
+    parts.extend(&words);
+    parts.remove("");
+    let search: Vec<PathBuf> = search_path(env, workdir).into_iter().filter(|folder| real(folder).starts_with(workdir)).collect();
+    let mut files = BTreeMap::new();
+    for part in parts {
+        let found = search.iter().filter(|_| !part.contains('/')).map(|folder| folder.join(part)).chain([workdir.join(part)]);
+        for path in found.filter(|path| path.is_file() && is_ours(part, path, workdir, home)) {
+            files.insert(tidy(&path, workdir), digest(&path));
+        }
+    }
+    files
+}
+
+/// Whether a file is one that comes with the repository, and not one of the system's.
+fn is_ours(part: &str, path: &Path, workdir: &Path, home: &Path) -> bool {
+    let within = |path: &Path| path.starts_with(workdir) || path.starts_with(home);
+    !Path::new(part).is_absolute() || within(path) || within(&real(path))
+}
+
+/// The name of a file from the working directory on, without empty steps.
+fn tidy(path: &Path, workdir: &Path) -> PathBuf {
+    let path = path.strip_prefix(workdir).unwrap_or(path);
+    path.components().filter(|step| *step != Component::CurDir).collect()
+}
+
+/// The SHA-256 of a file's content in lower-case hex. A file that cannot be read has a digest that
+/// no content has.
+fn digest(path: &Path) -> String {
+    let mut sha = Sha256::new();
+    match File::open(path).and_then(|mut file| io::copy(&mut file, &mut sha)) {
+        Ok(_) => sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+        Err(error) => format!("unreadable: {}", error.kind()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::{fs, os::unix::fs::symlink};
+
+    struct Repository(#[allow(dead_code)] tempfile::TempDir, PathBuf);
+
+    impl Repository {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let workdir = folder.path().canonicalize().unwrap().join("repository");
+            fs::create_dir_all(workdir.join("bin")).unwrap();
+            for (name, text) in [("run.sh", "run"), ("a b.txt", "ab"), ("bin/tool", "tool"), ("../outside.sh", "outside")] {
+                fs::write(workdir.join(name), text).unwrap();
+            }
+            symlink(workdir.join("../outside.sh"), workdir.join("link.sh")).unwrap();
+            symlink(workdir.join("run.sh"), workdir.join("../way-in.sh")).unwrap();
+            Self(folder, workdir)
+        }
+
+        fn named(&self, command: Command, path: &str) -> Vec<String> {
+            let env = BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
+            let files = files([command].iter(), &env, &self.1, &self.1.join("agents"));
+            files.keys().map(|path| path.display().to_string().replace(&self.1.parent().unwrap().display().to_string(), "UP")).collect()
+        }
+    }
+
+    #[rstest::rstest]
+    #[case(&["./run.sh", "--fast"], &["run.sh"])]
+    #[case(&["bash", "run.sh"], &["run.sh"])]
+    #[case(&["cat", "a b.txt"], &["a b.txt"])]
+    #[case(&["sh", "-c", "exec ./run.sh;x"], &["run.sh"])]
+    #[case(&["x", "--with=./run.sh"], &["run.sh"])]
+    #[case(&["./link.sh"], &["link.sh"])]
+    #[case(&["../outside.sh"], &["../outside.sh"])]
+    #[case(&["bin/../bin/./tool"], &["bin/../bin/tool"])]
+    #[case(&["UP/way-in.sh"], &["UP/way-in.sh"])]
+    #[case(&["UP/repository/run.sh"], &["run.sh"])]
+    #[case(&["UP/outside.sh"], &[])]
+    #[case(&["/bin/sh", "none.sh", "bin"], &[])]
+    #[case(&["tool"], &[])]
+    fn a_list_names_these(#[case] words: &[&str], #[case] expected: &[&str]) {
+        let repository = Repository::new();
+        let up = repository.1.parent().unwrap().display().to_string();
+        let words = words.iter().map(|word| word.replace("UP", &up)).collect();
+        assert_eq!(repository.named(Command::Words(words), "/usr/bin"), expected);
+    }
+
+    #[test]
+    fn a_line_names_these_and_path_may_lead_back_in() {
+        let repository = Repository::new();
+        let line = Command::Line("FOO=1 ./run.sh < 'link.sh' | tool && make".to_owned());
+        assert_eq!(repository.named(line.clone(), "/usr/bin"), ["link.sh", "run.sh"]);
+        assert_eq!(repository.named(line, "/usr/bin:./bin"), ["bin/tool", "link.sh", "run.sh"]);
+    }
+
+    #[test]
+    fn a_link_is_known_by_what_it_leads_to() {
+        let repository = Repository::new();
+        let look = || files([Command::Line("./link.sh".to_owned())].iter(), &BTreeMap::new(), &repository.1, &repository.1);
+        let before = look();
+        fs::write(repository.1.join("../outside.sh"), "changed").unwrap();
+        assert_ne!(look(), before);
+        fs::remove_file(repository.1.join("../outside.sh")).unwrap();
+        assert!(look().is_empty());
+    }
+}
