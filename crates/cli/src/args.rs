@@ -3,13 +3,20 @@
 use clap::{Parser, Subcommand};
 
 use crate::{
-    commands::{agents, ask, bench, cancel, context, history, lint, list, notify, post, progress, route, schema, serve, status, up, watch},
+    commands::{
+        agents, ask, bench, cancel, completions, context, doctor, history, init, lint, list, notify, post, progress, route, schema, serve,
+        status, trust, up, watch,
+    },
     options::Global,
 };
 
+/// Said under the list of commands.
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 the query ended badly, or something was found wrong;
+2 the bus cannot be reached or started, or output is lost; 64 wrong use.";
+
 /// A coordination bus for AI agents on NATS.
 #[derive(Debug, Parser)]
-#[command(name = "agentbus", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "agentbus", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -50,10 +57,18 @@ pub(crate) enum Command {
     Lint(lint::Lint),
     /// Read and write the fact store
     Context(context::Context),
+    /// Allow the commands of a folder's agents to run, and show them
+    Trust(trust::Trust),
     /// Print the schema of a message, or list the schemas
     Schema(schema::Schema),
     /// Measure how fast the bus is on this machine, beside plain NATS
     Bench(bench::Bench),
+    /// Check everything that a bus rests on, and say how to mend it
+    Doctor(doctor::Doctor),
+    /// Write a commented agentbus.toml
+    Init(init::Init),
+    /// Print a script that completes these commands in a shell
+    Completions(completions::Completions),
     /// Hold the embedded server, and end it when this process's parent is gone
     #[command(hide = true)]
     Guard {
@@ -75,10 +90,24 @@ impl Command {
             | Self::List(list::List { json, .. })
             | Self::Agents(agents::Agents { json, .. })
             | Self::Route(route::Route { json, .. })
+            | Self::Doctor(doctor::Doctor { json, .. })
+            | Self::Cancel(cancel::Cancel { json, .. })
+            | Self::Progress(progress::Progress { json, .. })
+            | Self::Notify(notify::Notify { json, .. })
+            | Self::Schema(schema::Schema { json, .. })
             | Self::Lint(lint::Lint { json, .. }) => *json,
             Self::Context(context) => context.wants_json(),
             Self::Bench(bench) => bench.wants_json(),
             _ => false,
+        }
+    }
+
+    /// Only `up` does several things at once. Everything else is done by one thread: handing messages from
+    /// one thread to another would cost more than the work itself.
+    pub(crate) fn runtime(&self) -> tokio::runtime::Builder {
+        match self {
+            Self::Up(_) => tokio::runtime::Builder::new_multi_thread(),
+            _ => tokio::runtime::Builder::new_current_thread(),
         }
     }
 

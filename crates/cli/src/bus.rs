@@ -19,9 +19,9 @@ const DEFAULT: &str = "nats://127.0.0.1:4222";
 const GUESS: &str = "the default";
 
 /// A bus, and how it was found.
-struct Place {
-    url: String,
-    how: &'static str,
+pub(crate) struct Place {
+    pub(crate) url: String,
+    pub(crate) how: &'static str,
     creds: Option<PathBuf>,
     space: Option<String>,
 }
@@ -31,7 +31,7 @@ pub(crate) async fn connect(global: &Global, name: Name) -> Result<Bus, Failure>
     let place = find(global)?;
     // The default is a guess, and may be another project's bus: that is said in any case.
     if (printer::is_watched() && place.how != "--nats") || place.how == GUESS {
-        printer::say(format!("bus: {} ({})", place.url, place.how));
+        printer::say(format!("bus: {} ({})", shown(&place.url), place.how));
     }
     join(global, place, name).await
 }
@@ -41,8 +41,9 @@ pub(crate) async fn reconnect(global: &Global, name: Name) -> Result<Bus, Failur
     join(global, find(global)?, name).await
 }
 
-async fn join(global: &Global, place: Place, name: Name) -> Result<Bus, Failure> {
-    let (url, how) = (place.url.clone(), place.how);
+/// Connects to this bus, and says where it was looked for if that fails.
+pub(crate) async fn join(global: &Global, place: Place, name: Name) -> Result<Bus, Failure> {
+    let (url, how) = (shown(&place.url), place.how);
     Bus::connect(at(global, place, name)?).await.map_err(|error| {
         if error.code() != "unavailable" {
             return Failure::from(error);
@@ -50,6 +51,15 @@ async fn join(global: &Global, place: Place, name: Name) -> Result<Bus, Failure>
         let hint = "Start a bus with 'agentbus up', or name a running server with --nats URL.";
         Failure::new(Exit::Unreachable, "unavailable", format!("no NATS server answers at {url} ({how})")).hint(hint)
     })
+}
+
+/// Why a bus cannot be made on a server that was named.
+pub(crate) fn away(error: nats::Error, url: &str) -> Failure {
+    if error.kind() != nats::Kind::Unavailable {
+        return error.into();
+    }
+    let hint = "Start that server first, or leave --nats out to have one started here.";
+    Failure::new(Exit::Unreachable, "unavailable", format!("no NATS server answers at {} (--nats)", shown(url))).hint(hint)
 }
 
 /// How to connect as `name` to the bus that the options, this directory or the environment name.
@@ -80,13 +90,15 @@ fn at(global: &Global, place: Place, name: Name) -> Result<Options, Failure> {
     Ok(options)
 }
 
-fn find(global: &Global) -> Result<Place, Failure> {
+/// The bus that the options, this directory or the environment name.
+pub(crate) fn find(global: &Global) -> Result<Place, Failure> {
     let place = |url: String, how| Place { url, how, creds: None, space: None };
     if let Some(url) = &global.nats {
         return Ok(place(url.clone(), "--nats"));
     }
-    if let Some(running) = Home::here().running() {
-        return Ok(Place { space: Some(running.space), ..place(running.url, "the bus of this directory") });
+    if let Some((home, running)) = Home::nearest() {
+        let how = if home.is_here() { "the bus of this directory" } else { "the bus of a directory above" };
+        return Ok(Place { space: Some(running.space), ..place(running.url, how) });
     }
     for (variable, how) in [("AGENTBUS_NATS", "AGENTBUS_NATS"), ("NATS_URL", "NATS_URL")] {
         if let Some(url) = std::env::var(variable).ok().filter(|url| !url.is_empty()) {
@@ -100,6 +112,11 @@ fn find(global: &Global) -> Result<Place, Failure> {
         });
     }
     Ok(place(DEFAULT.to_owned(), GUESS))
+}
+
+/// A server's URL as it may be shown: without the user and password that may stand in it.
+pub(crate) fn shown(url: &str) -> String {
+    nats::public(url)
 }
 
 /// A context of the NATS CLI: `$XDG_CONFIG_HOME/nats/context/NAME.json`.

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use agentbus::Problem;
+use agentbus::{Problem, QueryId, protocol::Invalid};
 use serde_json::json;
 
-use crate::{printer, show};
+use crate::{logging, printer, show};
 
 /// Exit codes (contract): 1 the query ended badly, 2 cannot reach or start the bus, 64 wrong use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,15 +20,32 @@ pub(crate) enum Exit {
 pub(crate) struct Failure {
     exit: Exit,
     problem: Problem,
+    /// The query that is left behind: data, whatever went wrong.
+    about: Option<QueryId>,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
-        Self { exit, problem: Problem::new(code, message) }
+        Self { exit, problem: Problem::new(code, message), about: None }
     }
 
     pub(crate) fn usage(code: &str, message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, code, message)
+    }
+
+    /// The output could not be written. Not 1: how a query ended is another matter.
+    pub(crate) fn lost(why: &str) -> Self {
+        let failure = Self::new(Exit::Unreachable, "output_lost", format!("the output could not be written: {why}"));
+        failure.hint("What was asked for may be done all the same; free space, or write elsewhere.")
+    }
+
+    /// What somebody gave, and what is wrong with it.
+    pub(crate) fn invalid(what: &str, invalid: Invalid) -> Self {
+        let message = match invalid.keyword.as_str() {
+            "json" => format!("{what} is no JSON: {}", invalid.reason),
+            _ => format!("{what} is not valid: {invalid}"),
+        };
+        Self::usage(&Problem::from(invalid).code, message)
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -36,23 +53,53 @@ impl Failure {
         self
     }
 
+    /// Names the query that is left behind.
+    pub(crate) fn about(mut self, id: QueryId) -> Self {
+        self.about = Some(id);
+        self
+    }
+
+    /// What happened.
+    pub(crate) fn message(&self) -> &str {
+        &self.problem.message
+    }
+
+    /// What the user can do about it.
+    pub(crate) fn remedy(&self) -> Option<&str> {
+        self.problem.hint.as_deref()
+    }
+
+    /// Why a bus is not ready, on one line.
+    pub(crate) fn not_ready(mut self) -> Self {
+        self.problem.message = format!("not ready: {}", self.problem.message);
+        self.problem.hint = None;
+        self
+    }
+
     /// Tells the user, and gives the exit code.
     pub(crate) fn report(&self, json: bool) -> ExitCode {
-        if json {
-            printer::json(&json!({ "error": self.problem }));
+        match self.about {
+            Some(id) if json => printer::json(&json!({ "id": id, "error": self.problem })),
+            None if json => printer::json(&json!({ "error": self.problem })),
+            Some(id) => printer::data(id.to_string()),
+            None => {}
         }
         // A problem of the coordinator may quote what somebody sent.
-        printer::say(format!("error[{}]: {}", self.problem.code, show::plain(&self.problem.message)));
-        if let Some(hint) = &self.problem.hint {
-            printer::say(format!("  hint: {}", show::plain(hint)));
-        }
+        let mut problem = self.problem.clone();
+        problem.message = show::plain(&problem.message);
+        problem.hint = problem.hint.as_deref().map(show::plain);
+        printer::fail(&problem);
         ExitCode::from(self.exit as u8)
     }
 }
 
 /// clap's own message; help and version are no failures.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
+    if error.use_stderr() && logging::wants_json(std::env::args_os()) {
+        printer::speak_json();
+        return Failure::usage("usage", error.render().to_string()).report(false);
+    }
+    printer::written(error.print());
     if error.use_stderr() { ExitCode::from(Exit::Usage as u8) } else { ExitCode::SUCCESS }
 }
 
@@ -60,11 +107,11 @@ impl From<agentbus::Error> for Failure {
     fn from(error: agentbus::Error) -> Self {
         let exit = match error.code() {
             _ if error.is_unavailable() => Exit::Unreachable,
-            "forbidden" | "ledger_settings" | "storage_full" => Exit::Unreachable,
+            "auth" | "tls" | "unreadable_file" | "forbidden" | "ledger_settings" | "storage_full" => Exit::Unreachable,
             "bad_name" | "bad_id" | "bad_subject" | "schema_violation" | "malformed_json" | "usage" | "writer" => Exit::Usage,
             _ => Exit::Ended,
         };
-        Self { exit, problem: error.problem() }
+        Self { exit, problem: error.problem(), about: None }
     }
 }
 
@@ -78,7 +125,7 @@ impl From<nats::server::Error> for Failure {
     fn from(error: nats::server::Error) -> Self {
         let mut problem = Problem::new(error.code(), error.to_string());
         problem.hint = error.hint();
-        Self { exit: Exit::Unreachable, problem }
+        Self { exit: Exit::Unreachable, problem, about: None }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{
     fs::{self, File, TryLockError},
+    io::Write,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -41,9 +43,21 @@ pub(crate) struct Claim(#[expect(dead_code, reason = "held, never read")] File);
 pub(crate) struct Home(PathBuf);
 
 impl Home {
-    /// The folder in this directory.
-    pub(crate) fn here() -> Self {
-        Self(PathBuf::from(NAME))
+    /// The nearest folder in which a bus runs, from this directory upwards, and that bus. One above
+    /// counts only if it is this user's own: in a shared place, somebody else's would draw queries.
+    pub(crate) fn nearest() -> Option<(Self, Running)> {
+        let with_bus = |home: Self| home.running().map(|running| (home, running));
+        let above = || {
+            let current = std::env::current_dir().ok()?;
+            let homes = current.ancestors().skip(1).map(|folder| folder.join(NAME));
+            homes.filter(|home| is_own(home)).find_map(|home| with_bus(Self(home)))
+        };
+        with_bus(Self(PathBuf::from(NAME))).or_else(above)
+    }
+
+    /// Whether it is in this directory, and not in one above.
+    pub(crate) fn is_here(&self) -> bool {
+        self.0 == Path::new(NAME)
     }
 
     /// A folder of the user's choice.
@@ -85,7 +99,7 @@ impl Home {
             tokio::time::sleep(LOOK).await;
         }
         let message = match self.running() {
-            Some(running) => format!("a bus already runs here: {} (process {})", running.url, running.pid),
+            Some(running) => format!("a bus already runs here: {} (process {})", nats::public(&running.url), running.pid),
             None => format!("a bus is starting or stopping in {}", self.0.display()),
         };
         Err(Failure::new(Exit::Unreachable, "already_running", message)
@@ -97,7 +111,10 @@ impl Home {
         let running = Running { url: url.to_owned(), space: space.to_string(), pid: std::process::id() };
         // Written beside and renamed, so that nobody reads half of it.
         let beside = self.0.join("bus.json.new");
-        fs::write(&beside, serde_json::to_vec_pretty(&running).unwrap_or_default())?;
+        // Others may read where the bus is, unless that is told with a password in it.
+        let mode = if nats::public(url) == url { 0o644 } else { 0o600 };
+        let mut file = File::options().create(true).truncate(true).write(true).mode(mode).open(&beside)?;
+        file.write_all(&serde_json::to_vec_pretty(&running).unwrap_or_default())?;
         Ok(fs::rename(beside, self.file())?)
     }
 
@@ -117,4 +134,9 @@ impl Home {
     fn file(&self) -> PathBuf {
         self.0.join("bus.json")
     }
+}
+
+/// Whether a folder, itself and not through a link, belongs to whoever runs this.
+fn is_own(folder: &Path) -> bool {
+    folder.symlink_metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw())
 }

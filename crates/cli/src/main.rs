@@ -1,10 +1,11 @@
 //! The one binary. `args` says what can be typed (`options` what the commands share),
 //! `commands` has one file for each command,
-//! `bus` finds the bus to talk to, `printer` writes, `failure` says what went wrong.
+//! `bus` finds the bus to talk to, `crew` loads and runs the agents of a process, `printer` writes, `failure` says what went wrong.
 
 mod args;
 mod bus;
 mod commands;
+mod crew;
 mod embedded;
 mod failure;
 mod home;
@@ -12,18 +13,23 @@ mod logging;
 mod options;
 mod printer;
 mod show;
+mod supervisor;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
+/// The system's allocator takes a quarter of a coordinator's time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return failure::usage(&error),
+        Err(error) => return ended(failure::usage(&error)),
     };
     let json = cli.command.wants_json();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match cli.command.runtime().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::Failure::from(error).report(json),
     };
@@ -31,5 +37,13 @@ fn main() -> ExitCode {
     let code = runtime.block_on(commands::run(cli));
     // What still blocks (a read of standard input) does not hold the exit up.
     runtime.shutdown_background();
-    code.unwrap_or_else(|failure| failure.report(json))
+    ended(code.unwrap_or_else(|failure| failure.report(json)))
+}
+
+/// A command whose output was lost has not done what it was asked to.
+fn ended(code: ExitCode) -> ExitCode {
+    match printer::lost() {
+        Some(why) if code == ExitCode::SUCCESS => failure::Failure::lost(why).report(false),
+        _ => code,
+    }
 }

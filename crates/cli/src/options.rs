@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use agentbus::{Name, QueryId, Space};
 use clap::{Args, ValueEnum};
 
+use crate::failure::Failure;
+
 /// Options that every command takes.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Global {
     /// The NATS server; several are separated by commas. Default: the bus that 'up' runs in this
-    /// directory, else AGENTBUS_NATS, NATS_URL, the NATS CLI's context, nats://127.0.0.1:4222
+    /// directory or one above, else AGENTBUS_NATS, NATS_URL, the NATS CLI's context, nats://127.0.0.1:4222
     #[arg(long, global = true, value_name = "URL", hide_short_help = true)]
     pub(crate) nats: Option<String>,
     /// A NATS credentials file
@@ -66,7 +68,7 @@ pub(crate) struct Question {
     #[arg(long = "tag", value_name = "TAG")]
     pub(crate) tags: Vec<String>,
     /// When it expires, as in 30s, 10m or 2h; at most 7 days
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = timeout)]
     pub(crate) timeout: std::time::Duration,
     /// Which goes first where not all can: low, normal, high or critical
     #[arg(long, value_name = "PRIORITY", value_parser = priority)]
@@ -87,19 +89,34 @@ pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
     std::time::Duration::try_from(duration).map_err(|_| "a duration may not be negative".to_owned())
 }
 
+/// A duration that a query may wait: not nothing, and at most what the contract allows.
+fn timeout(text: &str) -> Result<std::time::Duration, String> {
+    let most = std::time::Duration::from_millis(agentbus::protocol::MAX_TIMEOUT_MS);
+    match duration(text)? {
+        zero if zero.as_millis() == 0 => Err("use at least 1ms".to_owned()),
+        long if long > most => Err("use 7 days at most".to_owned()),
+        timeout => Ok(timeout),
+    }
+}
+
 fn priority(text: &str) -> Result<agentbus::Priority, String> {
     serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|_| "use low, normal, high or critical".to_owned())
 }
 
 impl Question {
-    /// The query with this text.
-    pub(crate) fn query(&self, text: String) -> agentbus::Query {
+    /// The query with this text, if it is one: what is wrong is said before anything is sent.
+    pub(crate) fn query(&self, text: String) -> Result<agentbus::Query, Failure> {
+        if text.trim().is_empty() {
+            return Err(Failure::usage("empty_text", "a question needs words").hint("Say what you want to know, or what is to be done."));
+        }
         let mut query = agentbus::Query::new(self.from.from.clone(), self.request_type.clone(), text);
         query.target.clone_from(&self.to);
         query.context_tags = (!self.tags.is_empty()).then(|| self.tags.clone());
         query.timeout_ms = Some(u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX).max(1));
         query.priority = self.priority;
         query.id = self.id;
-        query
+        let body = agentbus::Message::Query(query.clone()).to_value();
+        agentbus::protocol::schema::check("query", &body).map_err(|invalid| Failure::invalid("the query", invalid))?;
+        Ok(query)
     }
 }

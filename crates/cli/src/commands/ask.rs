@@ -28,20 +28,23 @@ pub(crate) struct Ask {
 
 impl Ask {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
-        let bus = bus::connect(global, self.question.from.from.clone()).await?;
-        let spinner = spinner();
-        let asked = match (self.text, self.question.id) {
-            (None, Some(id)) => Ok(bus.follow(id).await?),
-            (text, _) => {
-                let query = self.question.query(super::text(text.unwrap_or_default()).await?);
-                bus.ask(query).await
-            }
+        let query = match self.text {
+            Some(text) => Some(self.question.query(super::text(text).await?)?),
+            None => None,
         };
-        let mut asking = asked?;
+        let bus = bus::connect(global, self.question.from.from.clone()).await?;
+        // From here on, so that a query that the ledger may have is never left without its id told.
+        let stop = super::told_to_stop();
+        let spinner = spinner();
+        let mut asking = match (query, self.question.id) {
+            (Some(query), _) => bus.ask(query).await?,
+            (None, Some(id)) => bus.follow(id).await?,
+            (None, None) => return Err(Failure::usage("usage", "there is neither a question nor an id")),
+        };
         let id = asking.id();
         let ended = tokio::select! {
             ended = follow(&mut asking, &spinner) => ended?,
-            stop = super::told_to_stop() => {
+            stop = stop => {
                 stop?;
                 spinner.finish_and_clear();
                 return Err(left(id));
@@ -57,7 +60,8 @@ impl Ask {
 /// Shows what happens until the ledger has the ending.
 async fn follow(asking: &mut Asking, spinner: &ProgressBar) -> Result<Ended, Failure> {
     let id = asking.id();
-    tell(spinner, &format!("{id} posted"));
+    let before = if asking.receipt().repeated { "was posted before" } else { "posted" };
+    tell(spinner, &format!("{id} {before}"));
     loop {
         let event = asking.next().await.map_err(|error| {
             Failure::from(error).hint(format!("The query is safe in the ledger; ask for it later: agentbus ask --id {id}"))
@@ -82,9 +86,8 @@ async fn print(bus: &Bus, ended: &Ended, json: bool) -> Result<(), Failure> {
 
 /// Ctrl-C while waiting: the query runs on, and can be asked for.
 fn left(id: QueryId) -> Failure {
-    printer::data(id.to_string());
     let failure = Failure::new(Exit::Ended, "interrupted", format!("stopped waiting; the query {id} runs on"));
-    failure.hint(format!("Its answer: agentbus ask --id {id}    Stop it: agentbus cancel {id}"))
+    failure.about(id).hint(format!("Its answer: agentbus ask --id {id}    Stop it: agentbus cancel {id}"))
 }
 
 /// A spinner on a terminal; nothing elsewhere, where each step is a line instead.

@@ -4,6 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use agentbus::{Bus, Name, QueryId, State};
 use clap::Args;
+use serde_json::json;
 
 use crate::{
     bus,
@@ -26,6 +27,9 @@ pub(crate) struct Cancel {
     /// Why, in words
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Print id and state as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 impl Cancel {
@@ -40,7 +44,11 @@ impl Cancel {
         let ended = tokio::time::timeout(PATIENCE, asking.ended()).await.map_err(|_| pending(self.id))?;
         let ended = ended.map_err(|error| Failure::from(error).hint(format!("Where it stands: agentbus status {}", self.id)))?;
         bus.close().await;
-        printer::data(ended.state.as_str());
+        if self.json {
+            printer::json(&json!({ "id": ended.id, "state": ended.state }));
+        } else {
+            printer::data(ended.state.as_str());
+        }
         if ended.state != State::Cancelled {
             printer::say("it had ended before the cancel counted");
         }

@@ -48,7 +48,8 @@ impl List {
             return Ok(ExitCode::SUCCESS);
         }
         if queries.is_empty() {
-            printer::say("no such query is in the ledger");
+            let all = self.state.is_none() && self.agent.is_none();
+            printer::say(if all { "no query yet; ask one: agentbus ask \"What is known about the tests?\"" } else { "no such query" });
             return Ok(ExitCode::SUCCESS);
         }
         let header = ["id", "state", "age", "type", "requester", "agent", "waits for"];

@@ -4,8 +4,11 @@ pub(crate) mod agents;
 pub(crate) mod ask;
 pub(crate) mod bench;
 pub(crate) mod cancel;
+pub(crate) mod completions;
 pub(crate) mod context;
+pub(crate) mod doctor;
 pub(crate) mod history;
+pub(crate) mod init;
 pub(crate) mod lint;
 pub(crate) mod list;
 pub(crate) mod notify;
@@ -15,6 +18,7 @@ pub(crate) mod route;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod status;
+pub(crate) mod trust;
 pub(crate) mod up;
 pub(crate) mod watch;
 
@@ -46,7 +50,11 @@ pub(crate) async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failur
         Command::Lint(lint) => lint.run(),
         Command::Context(context) => context.run(&global).await,
         Command::Schema(schema) => schema.run(),
+        Command::Trust(trust) => trust.run(),
         Command::Bench(bench) => bench.run(&global).await,
+        Command::Doctor(doctor) => doctor.run(&global).await,
+        Command::Init(init) => init.run(),
+        Command::Completions(completions) => completions.run(),
         Command::Guard { command } => Ok(nats::server::guard::run(command).await?),
     }
 }
@@ -83,13 +91,16 @@ pub(crate) async fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// Returns at the first Ctrl-C or SIGTERM.
-pub(crate) async fn told_to_stop() -> Result<(), Failure> {
+/// Returns at the first Ctrl-C or SIGTERM. They are listened for from this call on.
+pub(crate) fn told_to_stop() -> impl Future<Output = Result<(), Failure>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    let listening = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        let (mut interrupt, mut terminate) = (listening.0?, listening.1?);
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        Ok(())
     }
-    Ok(())
 }

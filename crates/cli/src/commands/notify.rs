@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use agentbus::Name;
 use clap::Args;
+use serde_json::json;
 
 use crate::{bus, failure::Failure, options::Global, printer};
 
@@ -15,6 +16,9 @@ pub(crate) struct Notify {
     agent: Name,
     /// What was delivered, in words, or - for standard input
     text: String,
+    /// Print its id as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 impl Notify {
@@ -26,7 +30,11 @@ impl Notify {
         let bus = bus::connect(global, self.agent).await?;
         let id = bus.notify(text).await?;
         bus.close().await;
-        printer::data(id.to_string());
+        if self.json {
+            printer::json(&json!({ "id": id }));
+        } else {
+            printer::data(id.to_string());
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -7,7 +7,7 @@ use agentbus::{
     protocol::{Extra, schema},
 };
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{bus, failure::Failure, options::Global, printer};
 
@@ -22,16 +22,23 @@ pub(crate) struct Progress {
     status: String,
     /// What there is to report: a JSON object of names and values, or - for standard input
     #[arg(value_name = "JSON")]
-    json: String,
+    fields: String,
+    /// Print its id as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 impl Progress {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
-        let fields = object(&super::text(self.json).await?)?;
+        let fields = object(&super::text(self.fields).await?)?;
         let bus = bus::connect(global, self.agent).await?;
         let id = bus.report(self.status, fields).await?;
         bus.close().await;
-        printer::data(id.to_string());
+        if self.json {
+            printer::json(&json!({ "id": id }));
+        } else {
+            printer::data(id.to_string());
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Route {
 
 impl Route {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
-        let query = self.question.query(super::text(self.text).await?);
+        let query = self.question.query(super::text(self.text).await?)?;
         let bus = bus::connect(global, query.requesting_agent.clone()).await?;
         let decision = bus.route(&query).await?;
         bus.close().await;

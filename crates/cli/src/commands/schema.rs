@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use agentbus::protocol::schema;
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{failure::Failure, printer, show};
 
@@ -13,11 +13,15 @@ use crate::{failure::Failure, printer, show};
 pub(crate) struct Schema {
     /// The schema to print. Default: the list of them
     name: Option<String>,
+    /// Print the list as JSON; a schema is JSON in any case
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 impl Schema {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         match self.name {
+            None if self.json => printer::json(&list()),
             None => printer::data(show::table(["name", "what it is"], 1, schema::ALL.iter().map(row))),
             Some(name) => printer::data(schema::text(&name).ok_or_else(|| unknown(&name))?),
         }
@@ -31,6 +35,10 @@ fn unknown(name: &str) -> Failure {
         nearest => format!("The nearest names are {nearest}; for all of them: agentbus schema"),
     };
     Failure::usage("unknown_schema", format!("no schema is called '{}'", show::plain(name))).hint(hint)
+}
+
+fn list() -> Value {
+    schema::ALL.iter().map(row).map(|[name, description]| json!({ "name": name, "description": description })).collect()
 }
 
 /// A schema's name, and the first sentence of its description.

@@ -16,14 +16,15 @@ use nats::{
 
 use crate::{
     bus,
+    crew::{self, Agents},
     embedded::Embedded,
     failure::{Exit, Failure},
     home::Home,
     options::{self, Global},
-    printer,
+    printer, supervisor,
 };
 
-use super::serve::{self, Agents};
+use super::serve;
 
 /// How long agents may take to finish what they have in hand, once told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -106,20 +107,24 @@ impl Up {
         definitions: Vec<roster::Definition>,
         embedded: Option<Embedded>,
     ) -> Result<ExitCode, Failure> {
-        let connection = Connection::open(bus::options_at(global, url, agentbus::Name::coordinator())?).await?;
+        let options = bus::options_at(global, url, agentbus::Name::coordinator())?;
+        let connection = Connection::open(options).await.map_err(|error| bus::away(error, url))?;
         let server_version = connection.server_version();
         let coordinator = Coordinator::start(connection.clone(), serve::coordinator_options(home.path())).await?;
-        let staff = self.agents.staff(bus::options_at(global, url, serve::host()?)?, &definitions).await?;
+        let staff = self.agents.staff(bus::options_at(global, url, crew::host()?)?, &definitions).await?;
         home.announce(url, connection.space())?;
         let how = if embedded.is_some() { "started here" } else { "not started here" };
         printer::data(format!("agentbus {} is up", env!("CARGO_PKG_VERSION")));
-        printer::data(format!("  server       nats-server {server_version} at {url} ({how})"));
+        printer::data(format!("  server       nats-server {server_version} at {} ({how})", bus::shown(url)));
         printer::data(format!("  data         {}", home.path().display()));
         printer::data(format!("  coordinator  {}", coordinator.instance()));
         staff.describe();
+        let stop = super::told_to_stop();
         staff.next_steps(self.data != Path::new(HOME), url);
+        supervisor::ready();
 
-        let (code, embedded) = wait(embedded).await?;
+        let (code, embedded) = wait(embedded, stop).await?;
+        supervisor::stopping();
         printer::say("draining; Ctrl-C again ends it at once");
         let drained = async {
             staff.drain(GRACE).await;
@@ -138,13 +143,16 @@ impl Up {
 }
 
 /// Waits until it is told to stop, or until the server cannot be kept running.
-async fn wait(embedded: Option<Embedded>) -> Result<(ExitCode, Option<Embedded>), Failure> {
+async fn wait(
+    embedded: Option<Embedded>,
+    stop: impl Future<Output = Result<(), Failure>>,
+) -> Result<(ExitCode, Option<Embedded>), Failure> {
     let Some(mut embedded) = embedded else {
-        super::told_to_stop().await?;
+        stop.await?;
         return Ok((ExitCode::SUCCESS, None));
     };
     tokio::select! {
-        stop = super::told_to_stop() => {
+        stop = stop => {
             stop?;
             Ok((ExitCode::SUCCESS, Some(embedded)))
         }

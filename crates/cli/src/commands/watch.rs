@@ -29,7 +29,7 @@ pub(crate) struct Watch {
     #[arg(long, value_name = "KIND", value_parser = kinds())]
     kind: Option<Kind>,
     /// Begin at this sequence of the ledger, then go on live
-    #[arg(long, value_name = "N", conflicts_with = "since", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "since", value_parser = sequence)]
     from_seq: Option<u64>,
     /// Begin this long ago, as in 10m or 2h, then go on live
     #[arg(long, value_name = "DURATION", value_parser = options::duration)]
@@ -79,6 +79,10 @@ impl Watch {
             (None, None) => Start::Now,
         }
     }
+}
+
+fn sequence(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|seq| *seq > 0).ok_or_else(|| "use a whole number; the first message is 1".to_owned())
 }
 
 fn kinds() -> impl TypedValueParser<Value = Kind> {

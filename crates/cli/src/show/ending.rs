@@ -20,8 +20,11 @@ pub(super) fn text(state: State, answer: Option<&Answer>, close: Option<&Close>)
         State::Completed => out.line(notification),
         state => out.line(format_args!("{}: {notification}", style::state(state))),
     }
-    if let Some(failure) = answer.and_then(|answer| answer.failure.as_ref()) {
-        out.field("why", format_args!("{} ({})", plain(&failure.message), plain(&failure.code)));
+    if let Some((answer, failure)) = answer.and_then(|answer| Some((answer, answer.failure.as_ref()?))) {
+        // Said once is enough: an agent's notification of a failure is often the failure itself.
+        let code = plain(&failure.code);
+        let why = if failure.message == answer.delivery { code } else { format!("{} ({code})", plain(&failure.message)) };
+        out.field("why", why);
     }
     if let Some(close) = close.filter(|_| answer.is_none()) {
         out.field("where", close.pointer.as_deref().map(plain).unwrap_or_default());

@@ -6,6 +6,7 @@
 //!
 //! Reading order: `plain` and `style`, then one file for each thing that is shown.
 
+mod amount;
 mod answer;
 mod card;
 mod decision;
@@ -27,12 +28,14 @@ mod time;
 
 use agentbus::{Decision, Ended, Presence, Record};
 
+pub(crate) use amount::{bytes, count};
 pub(crate) use diagnostic::diagnostics;
 pub(crate) use entry::{entry, entry_json};
 pub(crate) use fact::{facts, rows as fact_rows};
 pub(crate) use gist::progress;
 pub(crate) use nearest::nearest;
 pub(crate) use plain::{cut, plain};
+pub(crate) use style::{green, red, yellow};
 pub(crate) use table::table;
 pub(crate) use time::age;
 

@@ -14,15 +14,15 @@ pub(super) fn dim(text: impl Display) -> String {
     format!("\x1b[2m{text}{RESET}")
 }
 
-pub(super) fn red(text: impl Display) -> String {
+pub(crate) fn red(text: impl Display) -> String {
     format!("\x1b[31m{text}{RESET}")
 }
 
-fn green(text: impl Display) -> String {
+pub(crate) fn green(text: impl Display) -> String {
     format!("\x1b[32m{text}{RESET}")
 }
 
-pub(super) fn yellow(text: impl Display) -> String {
+pub(crate) fn yellow(text: impl Display) -> String {
     format!("\x1b[33m{text}{RESET}")
 }
 

@@ -69,7 +69,11 @@ impl Crowd {
         host.kill().await?;
         coordinator.kill().await?;
         ground.stop().await?;
-        if self.json { printer::json(&report) } else { printer::data(show::crowd(&report)) }
+        if self.json {
+            printer::json(&report)
+        } else {
+            printer::data(show::crowd(&report))
+        }
         Ok(ExitCode::SUCCESS)
     }
 

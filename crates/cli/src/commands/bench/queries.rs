@@ -132,7 +132,11 @@ impl Queries {
         };
         drop(field);
         ground.stop().await?;
-        if self.json { printer::json(&report) } else { printer::data(show::queries(&report)) }
+        if self.json {
+            printer::json(&report)
+        } else {
+            printer::data(show::queries(&report))
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -72,7 +72,11 @@ impl Restart {
         }
         ground.stop().await?;
         let report = Report { version: env!("CARGO_PKG_VERSION"), messages, ready_ms, resident_bytes };
-        if self.json { printer::json(&report) } else { printer::data(show::restart(&report)) }
+        if self.json {
+            printer::json(&report)
+        } else {
+            printer::data(show::restart(&report))
+        }
         Ok(ExitCode::SUCCESS)
     }
 

@@ -57,7 +57,11 @@ impl Context {
 
 /// A fact, if the schema takes it: what readers would pass over is never written.
 fn checked(value: Value) -> Result<Fact, Problem> {
-    schema::check("fact", &value)?;
+    schema::check("fact", &value).map_err(|invalid| {
+        let mut problem = Problem::new("schema_violation", invalid.to_string());
+        problem.pointer = Some(invalid.pointer);
+        problem
+    })?;
     serde_json::from_value(value).map_err(|error| Problem::new("schema_violation", error.to_string()))
 }
 

@@ -1,0 +1,22 @@
+//! `agentbus lint`: what is wrong with definition files.
+
+use crate::case::Folder;
+
+#[test]
+fn linting() {
+    let folder = Folder::new("lint");
+    folder.write("good/qa.md", "---\nname: qa\ndescription: Tests.\n---\n");
+    folder.write("bad/cook.md", "---\nname: cook\ndescription: Cooks.\nbus:\n  handler: oven\n  colour: red\n---\n");
+    folder.write("bad/waiter.md", "---\nname: waiter\n---\n\nIntegration with other agents:\n- Work with head-chef on menus\n");
+    folder.write("bad/open.md", "---\nname: open\n");
+    folder.write("bad/README.md", "# No definition\n");
+    folder.write("none/notes.txt", "nothing\n");
+    folder.case("all_well", &["lint", "good"]);
+    folder.case("all_well_json", &["lint", "--json", "good"]);
+    folder.case("errors_and_warnings", &["lint", "bad"]);
+    folder.case("errors_and_warnings_json", &["lint", "--json", "bad/cook.md"]);
+    folder.case("a_warning_alone_is_no_failure", &["lint", "bad/waiter.md"]);
+    folder.case("no_definitions", &["lint", "none"]);
+    folder.case("no_such_folder", &["lint", "nowhere"]);
+    folder.case("nothing_named", &["lint"]);
+}
