@@ -4,8 +4,15 @@
 mod api;
 mod bus;
 mod delivery;
+mod deploy;
+mod examples;
+mod exec;
 mod faults;
 mod input;
+mod permissions;
+mod secure;
+mod service;
+mod shipped;
 mod tidy;
 mod trouble;
 mod up;

@@ -7,12 +7,14 @@ use super::*;
 /// File, the name that it is loaded under (none: rejected), findings as `line:column code`.
 const CASES: &[(&str, Option<&str>, &[&str])] = &[
     // As they should be.
+    ("anchors.md", Some("moorer"), &[]),
     ("blank_lines_first.md", Some("early-bird"), &[]),
     ("bom.md", Some("baker"), &[]),
     ("bus.md", Some("smith"), &[]),
     ("crlf.md", Some("brewer"), &[]),
     ("dotted_name.md", Some("batch-2.5-expert"), &[]),
     ("integration.md", Some("shipwright"), &[]),
+    ("integration_slashes.md", Some("lighterman"), &[]),
     ("later_dashes.md", Some("potter"), &[]),
     ("long_description.md", Some("rigger"), &[]),
     ("no_final_newline.md", Some("miller"), &[]),
@@ -37,6 +39,7 @@ const CASES: &[(&str, Option<&str>, &[&str])] = &[
     ("unquoted_colon.md", Some("glazier"), &["3:24 not_strict_yaml"]),
     ("unquoted_examples.md", Some("thatcher"), &["3:48 not_strict_yaml"]),
     // Rejected.
+    ("anchors_unfold.md", None, &["6:36 front_matter_too_large"]),
     (
         "bad_bus_values.md",
         None,
@@ -53,6 +56,7 @@ const CASES: &[(&str, Option<&str>, &[&str])] = &[
         ],
     ),
     ("bus_not_a_mapping.md", None, &["3:6 wrong_type"]),
+    ("deep_front_matter.md", None, &["3:40 front_matter_too_large"]),
     ("empty_front_matter.md", None, &["1:1 no_name"]),
     ("hostile_name.md", None, &["3:7 bad_name"]),
     ("no_name.md", None, &["1:1 no_name"]),

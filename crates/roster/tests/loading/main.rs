@@ -6,9 +6,12 @@
 mod cases;
 mod definitions;
 mod folders;
+mod hostile;
 mod linting;
+mod many;
 mod routing;
 mod seeds;
+mod shipped;
 
 use std::path::PathBuf;
 
