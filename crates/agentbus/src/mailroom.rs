@@ -80,7 +80,9 @@ impl Drop for Letters {
 
 async fn sort(connection: Connection, mut inbox: Subscription, mut ends: Subscription, boxes: Boxes, closing: CancellationToken) {
     loop {
+        // In this order: what was sent before an end came is in the inbox by then, and is read before it.
         let letter = tokio::select! {
+            biased;
             () = closing.cancelled() => return,
             delivery = inbox.next() => match delivery {
                 Some(delivery) => message(&connection, &delivery, &boxes),

@@ -26,6 +26,8 @@ pub(crate) struct Agents {
 #[derive(Debug)]
 pub(crate) struct Shown {
     pub(crate) instance: InstanceId,
+    /// The digest by which the instance names its card.
+    digest: Option<String>,
     pub(crate) card: Option<Card>,
     /// Where the instance wants to be told that it is known.
     pub(crate) reply: Option<String>,
@@ -55,11 +57,13 @@ impl Agents {
     pub(crate) fn shown(&mut self, shown: &Shown) -> bool {
         self.asked.remove(&shown.instance);
         let Some(card) = &shown.card else { return false };
+        // What it calls its card is its own affair: it need not write JSON as we do.
+        let digest = shown.digest.clone().unwrap_or_else(|| card.digest());
         let shown = self.digests.entry(card.agent.clone()).or_default();
         if shown.len() == VERSIONS {
             shown.remove(0);
         }
-        shown.push(card.digest());
+        shown.push(digest);
         self.roster.insert(card.clone());
         true
     }
@@ -92,6 +96,10 @@ impl Agents {
 }
 
 impl Router for Agents {
+    fn is_complete(&self) -> bool {
+        self.asked.is_empty()
+    }
+
     fn route(&self, fold: &Fold, hands: &Hands) -> Decision {
         let posted = fold.posted();
         if let Some(query) = posted.query() {
@@ -126,7 +134,7 @@ pub(crate) async fn describe(connection: Connection, cards: Cards, beat: Heartbe
     {
         tracing::warn!(agent = %card.agent, %error, "a card was not kept");
     }
-    Shown { instance: beat.instance_id, card, reply }
+    Shown { instance: beat.instance_id, digest: beat.digest, card, reply }
 }
 
 async fn card(connection: &Connection, beat: &Heartbeat) -> Result<Card, String> {

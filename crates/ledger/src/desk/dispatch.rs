@@ -1,23 +1,33 @@
 //! From a query that is ready to an assignment: whom it is for, and when a hand is free.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use protocol::{
     Kind, Message, Name, To,
     message::{Assign, Close, Reason},
 };
 
-use super::{Action, Desk, Router};
+use super::{
+    Action, Desk, Router,
+    react::{LOOK_AGAIN, later},
+};
 use crate::{Key, Next, Ticket};
+
+/// How long after it was posted a query waits for somebody who was heard and is not known yet.
+const INTRODUCTION: SignedDuration = SignedDuration::from_secs(3);
 
 impl Desk {
     /// Puts a query that is ready in line for the agent that should answer it.
-    pub(super) fn enqueue(&mut self, key: &Key, router: &impl Router, actions: &mut Vec<Action>) {
+    pub(super) fn enqueue(&mut self, key: &Key, now: Timestamp, router: &impl Router, actions: &mut Vec<Action>) {
         let Some(fold) = self.book.get(key) else { return };
         if self.routed.contains_key(key) {
             return;
         }
         let decision = router.route(fold, &self.hands);
         let Some(agent) = decision.agent.clone() else {
+            let now = self.clock.server(now);
+            if !router.is_complete() && now < later(fold.posted().at, INTRODUCTION) {
+                return self.timers.set(key.clone(), later(now, LOOK_AGAIN));
+            }
             let close = Close {
                 reason: Reason::Unroutable,
                 code: "no_agent".to_owned(),

@@ -32,6 +32,12 @@ use crate::{Applied, Book, Entry, Fold, Hands, Key, Policy, Queue};
 pub trait Router {
     /// Decides for one query. Must be deterministic.
     fn route(&self, fold: &Fold, hands: &Hands) -> Decision;
+
+    /// Whether everybody who was heard is known. Until then a query waits a little before nobody is
+    /// found for it.
+    fn is_complete(&self) -> bool {
+        true
+    }
 }
 
 impl<F: Fn(&Fold, &Hands) -> Decision> Router for F {

@@ -32,7 +32,7 @@ impl Desk {
             Next::Dispatch { .. } | Next::Close { .. } if !self.may_act(key, now) => {}
             Next::Dispatch { until, .. } => {
                 self.timers.set(key.clone(), until);
-                self.enqueue(key, router, actions);
+                self.enqueue(key, now, router, actions);
             }
             Next::Close { reason, code, message, pointer, hint } => {
                 let coordinator = self.me.clone();

@@ -214,3 +214,28 @@ fn what_waits_for_a_silent_agent_goes_to_a_live_one() {
     let actions = desk.tick(at(7), &router);
     assert!(matches!(appended(&actions).0, Message::Assign(assign) if assign.agent == name("b")));
 }
+
+/// Nobody is found; somebody may be introduced yet.
+struct Introducing(bool);
+
+impl Router for Introducing {
+    fn route(&self, _: &Fold, _: &Hands) -> Decision {
+        decision(None)
+    }
+
+    fn is_complete(&self) -> bool {
+        !self.0
+    }
+}
+
+#[test]
+fn nobody_is_called_missing_while_somebody_is_being_introduced() {
+    let log = Log::posted();
+    let closes = |now: i64, introducing: bool| {
+        let mut desk = desk(&log, 0);
+        desk.caught_up(at(now), &Introducing(introducing)).len()
+    };
+    assert_eq!(closes(0, true), 0, "it may be the one who was just heard");
+    assert_eq!(closes(0, false), 1);
+    assert_eq!(closes(30, true), 1, "but not for long");
+}
