@@ -8,13 +8,16 @@ pub(crate) fn table<const N: usize>(header: [&str; N], whole: usize, rows: impl 
     text(&build(header, whole, rows.into_iter().collect()))
 }
 
-/// Columns of the terminal; none if stdout is no terminal.
+/// Columns of the terminal; none if stdout is no terminal, or one that does not say.
 pub(super) fn width() -> Option<usize> {
-    Table::new().width().map(usize::from)
+    Table::new().width().map(usize::from).filter(|columns| *columns > 0)
 }
 
 fn build<const N: usize>(header: [&str; N], whole: usize, rows: Vec<[String; N]>) -> Table {
     let mut table = Table::new();
+    if width().is_none() {
+        table.force_no_tty();
+    }
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(one_line(header.map(|title| Cell::new(title).add_attribute(Attribute::Bold))));
     let empty = |at: usize| rows.iter().all(|row| row.get(at).is_none_or(String::is_empty));
