@@ -11,11 +11,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// Bundles that may wait for the loop. When it is full, the reading waits.
 const WAITING: usize = 32;
 
-/// The most messages in a bundle.
+/// With more than so many still to come, it is behind.
+const BEHIND: u64 = 1024;
+
+/// The most messages in a bundle while it is behind.
 const BUNDLE: usize = 128;
 
-/// A bundle of fewer is not worth another thread.
-const FEW: usize = 32;
+/// The most messages in a bundle otherwise, so that what they lead to is under way while more are read. They
+/// are not worth another thread.
+const FEW: usize = 8;
 
 /// Bundles that are being read at the same time.
 const AT_ONCE: usize = 4;
@@ -50,17 +54,20 @@ impl Feed {
         let begun = Fed { steps: Vec::new(), caught_up: self.reader.is_caught_up() };
         let mut listening = self.fed.send(begun).await.is_ok();
         while listening {
-            let bundle = self.gather();
-            listening = if bundle.is_empty() { self.wait().await } else { self.open(bundle).await };
+            listening = match self.gather() {
+                Some(bundle) => self.open(bundle).await,
+                None => self.wait().await,
+            };
         }
     }
 
-    /// What is there at once.
-    fn gather(&mut self) -> Vec<Sealed> {
-        let mut bundle = Vec::new();
-        while bundle.len() < BUNDLE && self.opening.len() < AT_ONCE {
+    /// What is there at once. A bundle may be empty: then at least it is known how much is still to come.
+    fn gather(&mut self) -> Option<Vec<Sealed>> {
+        let mut bundle: Option<Vec<_>> = None;
+        let most = if self.reader.pending() > BEHIND { BUNDLE } else { FEW };
+        while bundle.as_ref().map_or(0, Vec::len) < most && self.opening.len() < AT_ONCE {
             let Some(sealed) = self.reader.ready() else { break };
-            bundle.push(sealed);
+            bundle.get_or_insert_default().extend(sealed);
         }
         bundle
     }
@@ -76,10 +83,7 @@ impl Feed {
                     false
                 }
             },
-            sealed = self.reader.sealed(), if self.opening.len() < AT_ONCE => match sealed {
-                Some(sealed) => self.open(vec![sealed]).await,
-                None => true,
-            },
+            sealed = self.reader.sealed(), if self.opening.len() < AT_ONCE => self.open(sealed.into_iter().collect()).await,
         }
     }
 
@@ -87,7 +91,7 @@ impl Feed {
     async fn open(&mut self, bundle: Vec<Sealed>) -> bool {
         let caught_up = self.reader.is_caught_up();
         let read = move |bundle: Vec<Sealed>| Fed { steps: bundle.into_iter().map(Sealed::open).collect(), caught_up };
-        if self.opening.is_empty() && bundle.len() < FEW {
+        if self.opening.is_empty() && bundle.len() <= FEW {
             return self.fed.send(read(bundle)).await.is_ok();
         }
         self.opening.push_back(tokio::task::spawn_blocking(move || read(bundle)));

@@ -176,11 +176,17 @@ impl Reader {
         Some(Sealed { space, seq, time, message })
     }
 
-    /// The next message if it is here already.
-    pub fn ready(&mut self) -> Option<Sealed> {
+    /// What [`Reader::sealed`] returns, if it would at once.
+    pub fn ready(&mut self) -> Option<Option<Sealed>> {
         // To begin anew takes its time.
         self.messages.as_ref()?;
-        self.sealed().now_or_never().flatten()
+        self.sealed().now_or_never()
+    }
+
+    /// How many entries the server still had to send when it sent the last one.
+    #[must_use]
+    pub const fn pending(&self) -> u64 {
+        self.pending
     }
 
     /// Whether everything that the server knew of when it sent the last entry has been given out.

@@ -72,6 +72,8 @@ impl Layout {
              max_payload: {MAX_PAYLOAD}\n\
              # One stalled subscriber must not slow the publishers.\n\
              no_fast_producer_stall: true\n\
+             # Nearly every message has a subject of its own: a cache of subjects is only work.\n\
+             disable_sublist_cache: true\n\
              log_file: {log}\n\
              logfile_size_limit: {LOG_SIZE}\n\
              logfile_max_num: {LOG_FILES}\n\
