@@ -142,6 +142,36 @@ fn a_command_reports_tells_facts_and_answers() {
 }
 
 #[test]
+fn what_an_answer_tells_is_known_from_then_on() {
+    let repository = Repository::new();
+    repository.script(
+        "count.sh",
+        r#"echo '{"type":"fact","key":"desks.count","value":7,"topics":["seats"],"source":"a walk through the office"}'
+           echo '{"type":"answer","delivery":"Counted."}'"#,
+    );
+    repository.agent("counter", &["handler: exec", "command: [./count.sh]"]);
+    repository.trust();
+    let up = repository.up();
+    let known = |text: &str| repository.ask_context(text)["answer"]["facts"].clone();
+    assert_eq!(known("desks count"), Value::Null, "nobody has counted yet");
+
+    let ended = repository.ask("counter");
+    let mut told = ended["answer"]["facts"][0].clone();
+    assert_eq!((&told["value"], &told["observed_by"]), (&7.into(), &"counter".into()), "{ended:#}");
+    told["ledger_seq"] = ended["end_seq"].clone();
+    let told = Value::Array(vec![told]);
+    assert_eq!(known("desks count"), told, "the same fact, with the same provenance");
+    assert_eq!(known("seats"), told, "by its topic, too; to quote it is not to observe it");
+    stop(up);
+
+    let up = repository.up();
+    assert_eq!(known("desks count"), told, "it is as it was");
+    let again = repository.ask("counter");
+    assert_eq!(known("desks count")[0]["ledger_seq"], again["end_seq"], "who looks again observes it again");
+    stop(up);
+}
+
+#[test]
 fn every_bad_end_has_a_typed_reason() {
     let repository = Repository::new();
     repository.script("exits.sh", "echo 'first' >&2; echo 'no room left' >&2; exit 3");
@@ -259,7 +289,11 @@ fn nothing_runs_that_was_not_allowed() {
     std::os::unix::fs::symlink("evil.sh", repository.path().join("work.sh")).expect("a link");
     let refused = repository.ask("worker");
     assert_eq!((&refused["state"], &refused["answer"]["failure"]["code"]), (&"failed".into(), &"untrusted".into()), "{refused:#}");
-    assert!(refused["answer"]["failure"]["message"].as_str().is_some_and(|why| why.contains("the file work.sh")), "{refused:#}");
+    let failure = &refused["answer"]["failure"];
+    assert!(failure["message"].as_str().is_some_and(|why| why.contains("the file work.sh")), "{refused:#}");
+    assert!(failure["hint"].as_str().is_some_and(|hint| hint.contains("'agentbus trust DIR'")), "{refused:#}");
+    let shown = repository.run(&["ask", "--to", "worker", "please"]).stdout;
+    assert!(shown.contains("hint") && shown.contains("'agentbus trust DIR'"), "{shown}");
     assert!(!repository.path().join("evil-mark").exists());
     repository.trust();
     assert_eq!(repository.ask("worker")["answer"]["delivery"], "Evil.", "what is allowed again runs at once");

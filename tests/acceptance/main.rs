@@ -2,6 +2,7 @@
 //! that it links once.
 
 mod api;
+mod bench;
 mod bus;
 mod delivery;
 mod deploy;

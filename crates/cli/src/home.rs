@@ -46,13 +46,14 @@ impl Home {
     /// The nearest folder in which a bus runs, from this directory upwards, and that bus. One above
     /// counts only if it is this user's own: in a shared place, somebody else's would draw queries.
     pub(crate) fn nearest() -> Option<(Self, Running)> {
-        let with_bus = |home: Self| home.running().map(|running| (home, running));
-        let above = || {
-            let current = std::env::current_dir().ok()?;
-            let homes = current.ancestors().skip(1).map(|folder| folder.join(NAME));
-            homes.filter(|home| is_own(home)).find_map(|home| with_bus(Self(home)))
-        };
-        with_bus(Self(PathBuf::from(NAME))).or_else(above)
+        let here = Self(PathBuf::from(NAME));
+        here.running().map(|running| (here, running)).or_else(|| Self::above(&std::env::current_dir().ok()?))
+    }
+
+    /// The nearest above a folder.
+    fn above(folder: &Path) -> Option<(Self, Running)> {
+        let homes = folder.ancestors().skip(1).map(|folder| folder.join(NAME));
+        homes.filter(|home| is_own(home)).map(Self).find_map(|home| home.running().map(|running| (home, running)))
     }
 
     /// Whether it is in this directory, and not in one above.
@@ -139,4 +140,60 @@ impl Home {
 /// Whether a folder, itself and not through a link, belongs to whoever runs this.
 fn is_own(folder: &Path) -> bool {
     folder.symlink_metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::os::unix::fs::{chown, symlink};
+
+    /// A folder in which a bus runs, for as long as the claim is held.
+    async fn with_bus(folder: &Path) -> (Home, Claim) {
+        let home = Home::at(folder.join(NAME));
+        home.make().unwrap();
+        let claim = home.claim().await.unwrap();
+        home.announce("nats://127.0.0.1:1", &Space::default()).unwrap();
+        (home, claim)
+    }
+
+    /// What is found from two folders below. Whatever runs on this machine further up is none of the test's.
+    fn found(root: &Path) -> Option<PathBuf> {
+        let (home, _) = Home::above(&root.join("a/b"))?;
+        Some(home.0).filter(|home| home.starts_with(root))
+    }
+
+    #[tokio::test]
+    async fn a_bus_above_is_found_while_it_runs() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(found(root.path()), None);
+        let (home, claim) = with_bus(root.path()).await;
+        assert_eq!(found(root.path()).as_deref(), Some(home.path()));
+        drop(claim);
+        assert_eq!(found(root.path()), None, "what a killed bus left behind");
+    }
+
+    #[tokio::test]
+    async fn a_bus_above_that_is_somebody_elses_is_not_found() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("a")).unwrap();
+        let (outer, _outer) = with_bus(root.path()).await;
+        let (inner, _inner) = with_bus(&root.path().join("a")).await;
+        assert_eq!(found(root.path()).as_deref(), Some(inner.path()));
+        if rustix::process::geteuid().is_root() {
+            chown(inner.path(), Some(65_534), None).unwrap();
+            assert_eq!(found(root.path()).as_deref(), Some(outer.path()), "the next above is one's own");
+        } else {
+            // Who is not root can give nothing away, but has a folder of somebody else's at hand.
+            assert!(!is_own(Path::new("/")));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_to_a_bus_elsewhere_is_not_followed() {
+        let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (home, _claim) = with_bus(elsewhere.path()).await;
+        symlink(home.path(), root.path().join(NAME)).unwrap();
+        assert_eq!(found(root.path()), None);
+    }
 }

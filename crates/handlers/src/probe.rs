@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::{
     context::{Subject, Topic, topics},
     exec::{
-        now,
+        nests_too_deeply, now,
         process::{Groups, Input, Launch, Line, Process, TooMuch},
     },
     trust::Gate,
@@ -74,12 +74,16 @@ enum ProbeError {
     NotStarted(#[from] crate::exec::process::StartError),
     #[error("it took longer than {TIME_LIMIT:?}")]
     TooLong,
+    #[error("the other probes of the query took all of the {TIME_LIMIT:?}")]
+    NoTime,
     #[error("it printed more than {OUTPUT_LIMIT} bytes")]
     TooMuch,
     #[error("{status}{because}", because = if stderr.is_empty() { String::new() } else { format!(": {stderr}") })]
     Failed { status: String, stderr: String },
     #[error("it printed nothing")]
     Nothing,
+    #[error("what it printed nests too deeply for a fact")]
+    TooDeep,
 }
 
 /// Whether a fact is the output of a probe.
@@ -132,7 +136,10 @@ impl Probes {
                 Ok(value) => store.put(&probe.fact(value, now())).await?,
                 Err(error) => {
                     tracing::warn!(agent = %probe.agent, probe = %probe.key, %error, "a probe gave no fact");
-                    self.failed.lock().unwrap_or_else(PoisonError::into_inner).insert(index, Instant::now());
+                    // One that others left no time to run has not failed.
+                    if !matches!(error, ProbeError::NoTime) {
+                        self.failed.lock().unwrap_or_else(PoisonError::into_inner).insert(index, Instant::now());
+                    }
                     store.remove(&probe.agent, &probe.key).await?;
                 }
             }
@@ -182,6 +189,9 @@ impl Probe {
 
     /// Runs the command, but no longer than until then.
     async fn observe(&self, until: Instant) -> Result<Value, ProbeError> {
+        if Instant::now() >= until {
+            return Err(ProbeError::NoTime);
+        }
         let observed = tokio::time::timeout_at(until.into(), self.output()).await;
         value(&observed.unwrap_or(Err(ProbeError::TooLong))?)
     }
@@ -219,7 +229,8 @@ fn value(output: &str) -> Result<Value, ProbeError> {
     if output.is_empty() {
         return Err(ProbeError::Nothing);
     }
-    Ok(serde_json::from_str(output).unwrap_or_else(|_| Value::String(output.to_owned())))
+    let value = serde_json::from_str(output).unwrap_or_else(|_| Value::String(output.to_owned()));
+    if nests_too_deeply(&value) { Err(ProbeError::TooDeep) } else { Ok(value) }
 }
 
 #[cfg(test)]
@@ -266,6 +277,7 @@ mod tests {
     #[case("{command: [no-such-program]}", "no program 'no-such-program'")]
     #[case("{command: 'yes'}", "more than 65536 bytes")]
     #[case("{command: 'kill -9 $$'}", "signal: 9")]
+    #[case("{command: 'printf %0100d | tr 0 [; echo 1; printf %0100d | tr 0 ]'}", "nests too deeply")]
     #[tokio::test]
     async fn a_probe_that_fails_gives_nothing(#[case] block: &str, #[case] says: &str) {
         let error = observe(block, TIME_LIMIT).await.unwrap_err();
@@ -276,6 +288,12 @@ mod tests {
     async fn a_probe_that_hangs_is_ended() {
         let error = observe("{command: 'sleep 60'}", Duration::from_millis(100)).await.unwrap_err();
         assert!(error.contains("longer"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_probe_for_which_no_time_is_left_does_not_run() {
+        let error = observe("{command: 'echo 1'}", Duration::ZERO).await.unwrap_err();
+        assert!(error.contains("the other probes"), "{error}");
     }
 
     #[test]

@@ -44,9 +44,14 @@ impl Bucket {
         })
     }
 
+    /// The current value of a key, if there is one.
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
+        self.store.get(key).await.map_err(|error| Error::new(Kind::Unavailable, error))
+    }
+
     /// Removes a key; returns whether it was there.
     pub(crate) async fn remove(&self, key: &str) -> Result<bool, Error> {
-        let there = self.store.get(key).await.map_err(|error| Error::new(Kind::Unavailable, error))?.is_some();
+        let there = self.get(key).await?.is_some();
         if there {
             self.store.delete(key).await.map_err(|error| Error::new(Kind::Unavailable, error))?;
         }

@@ -35,6 +35,15 @@ impl Facts {
         self.0.put(&place(&fact.observed_by, &fact.key), body).await.map(drop)
     }
 
+    /// The current fact of one observer for a key. What cannot be read as a fact is passed over.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn get(&self, observer: &Name, key: &FactKey) -> Result<Option<Fact>, Error> {
+        let place = place(observer, key);
+        Ok(self.0.get(&place).await?.and_then(|body| read(&place, &body)))
+    }
+
     /// Withdraws a fact; returns whether there was one.
     ///
     /// # Errors

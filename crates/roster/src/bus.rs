@@ -51,7 +51,7 @@ pub struct Bus {
     /// How long the agent may be silent before its attempt is taken from it. Default [`DEFAULT_LEASE`].
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration")]
     pub lease: Option<Duration>,
-    /// How long work may go on without progress. Default: no limit but the deadline.
+    /// How long the command may print no line before it is ended and its work tried again. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "duration")]
     pub stall: Option<Duration>,
     /// The command that `exec` runs.

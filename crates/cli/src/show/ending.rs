@@ -1,6 +1,8 @@
 //! How a query ended, in words: the delivery notification, and what to do about a bad ending.
 
 use agentbus::{Answer, Close, State};
+use protocol::message::Failure;
+use serde_json::Value;
 
 use super::{
     fields::Fields,
@@ -25,10 +27,16 @@ pub(super) fn text(state: State, answer: Option<&Answer>, close: Option<&Close>)
         let code = plain(&failure.code);
         let why = if failure.message == answer.delivery { code } else { format!("{} ({code})", plain(&failure.message)) };
         out.field("why", why);
+        out.field("hint", hint(failure));
     }
     if let Some(close) = close.filter(|_| answer.is_none()) {
         out.field("where", close.pointer.as_deref().map(plain).unwrap_or_default());
         out.field("hint", close.hint.as_deref().map(plain).unwrap_or_default());
     }
     out.finish()
+}
+
+/// What can be done about a failure, where its agent says so.
+pub(super) fn hint(failure: &Failure) -> String {
+    failure.extra.get("hint").and_then(Value::as_str).map(plain).unwrap_or_default()
 }

@@ -3,9 +3,10 @@
 
 use agentbus::{Message, Record};
 use protocol::{Attempt, Logged, Verdict};
+use serde_json::Value;
 
 use super::{
-    decision,
+    decision, ending,
     fields::Fields,
     gist::gist,
     plain::{plain, word},
@@ -13,6 +14,9 @@ use super::{
     style::{dim, red, yellow},
     time::span,
 };
+
+/// How many lines of a command's standard error are shown.
+const STDERR: usize = 20;
 
 /// The whole record.
 pub(super) fn text(record: &Record) -> String {
@@ -24,7 +28,7 @@ pub(super) fn text(record: &Record) -> String {
     }
     if !record.attempts.is_empty() {
         out.heading("attempts");
-        record.attempts.iter().for_each(|attempt| out.line(line(record, attempt)));
+        record.attempts.iter().for_each(|attempt| tried(&mut out, record, attempt));
     }
     if let Some(decision) = &record.decision {
         out.heading("decision");
@@ -49,12 +53,29 @@ fn said(logged: &Logged) -> String {
     }
 }
 
+/// One attempt, and under it why it failed.
+fn tried(out: &mut Fields, record: &Record, attempt: &Attempt) {
+    out.line(line(record, attempt));
+    let Some(failure) = &attempt.failure else { return };
+    out.line(format_args!("       {}: {}", red(plain(&failure.code)), plain(&failure.message)));
+    let hint = ending::hint(failure);
+    if !hint.is_empty() {
+        out.line(format_args!("       hint: {hint}"));
+    }
+    let Some(stderr) = failure.extra.get("stderr_tail").and_then(Value::as_str) else { return };
+    out.line(format_args!("       {}", dim("the end of its standard error:")));
+    let lines: Vec<_> = stderr.lines().collect();
+    for line in lines.iter().skip(lines.len().saturating_sub(STDERR)) {
+        out.line(format_args!("         {}", plain(line)).to_string().trim_end());
+    }
+}
+
 fn line(record: &Record, attempt: &Attempt) -> String {
     let at = |time| format!("+{}", span(record.posted_at, time));
     let accepted = attempt.accepted_at.map_or_else(|| "never accepted".to_owned(), |time| format!("accepted {}", at(time)));
     let times = dim(format_args!("assigned {}, {accepted}", at(attempt.assigned_at)));
     let instance = attempt.instance.as_str();
-    format!("  {}  {} ({instance})  {}  {times}", attempt.attempt, attempt.agent, record::outcome(attempt))
+    format!("  {}  {} ({instance})  {}  {times}", attempt.attempt, attempt.agent, record::standing(attempt))
 }
 
 #[cfg(test)]
@@ -118,7 +139,28 @@ mod tests {
 
         attempts
           1  builder (inst-a1)  lost  assigned +1.000s, never accepted
-          2  builder (inst-b2)  answered, retry: The cache did not respond.  assigned +1m00s, accepted +1m01s
+          2  builder (inst-b2)  answered, retry  assigned +1m00s, accepted +1m01s
+               cache_away: The cache did not respond.
+        ");
+    }
+
+    #[test]
+    fn a_failure_with_the_end_of_what_its_command_said() {
+        let mut record = example("dead");
+        let failure = record.attempts.last_mut().unwrap().failure.as_mut().unwrap();
+        failure.message = "exit code 3: no room\u{9b}2J left\nat all".to_owned();
+        let stderr: String = (1..=30).map(|line| format!("line {line}\u{1b}[2J\n")).collect();
+        failure.extra.extend([("stderr_tail".to_owned(), stderr.into()), ("hint".to_owned(), "make\u{202e} room".into())]);
+        let text = uncoloured(&text(&record));
+        let shown: Vec<_> = text.lines().skip_while(|line| !line.starts_with("  2  builder")).collect();
+        assert_eq!(shown.len(), 4 + STDERR, "{text}");
+        insta::assert_snapshot!(shown.iter().take(5).chain(shown.last()).copied().collect::<Vec<_>>().join("\n"), @r"
+        2  builder (inst-b2)  answered, retry  assigned +1m00s, accepted +1m01s
+             cache_away: exit code 3: no room�2J left at all
+             hint: make� room
+             the end of its standard error:
+               line 11�[2J
+               line 30�[2J
         ");
     }
 

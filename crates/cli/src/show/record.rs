@@ -44,9 +44,14 @@ fn head(out: &mut Fields, record: &Record) {
 
 /// How an attempt stands, or how it ended.
 pub(super) fn outcome(attempt: &Attempt) -> String {
-    let outcome = attempt.outcome.map(|outcome| format!(", {}", word(&outcome))).unwrap_or_default();
     let failure = attempt.failure.as_ref().map(|failure| format!(": {}", short(&failure.message))).unwrap_or_default();
-    format!("{}{outcome}{failure}", word(&attempt.state))
+    format!("{}{failure}", standing(attempt))
+}
+
+/// The same without the reason.
+pub(super) fn standing(attempt: &Attempt) -> String {
+    let outcome = attempt.outcome.map(|outcome| format!(", {}", word(&outcome))).unwrap_or_default();
+    format!("{}{outcome}", word(&attempt.state))
 }
 
 fn question(query: &Value) -> String {

@@ -3,6 +3,7 @@
 //! Queries that come this way take the same road as all others: they are appended to the ledger
 //! as they came, in the caller's name, and judged there.
 
+mod cancel;
 mod post;
 mod read;
 mod waiters;
@@ -29,7 +30,7 @@ pub(crate) fn answer(service: &mut Service, call: Call) {
         "ask" => post::post(service, call, caller, post::Then::AwaitEnd),
         "post" => post::post(service, call, caller, post::Then::Return),
         "status" => read::status(service, call, &caller),
-        "cancel" => post::cancel(service, call, caller),
+        "cancel" => cancel::cancel(service, call, caller),
         "list" => {
             let listed = read::list(service, call.payload());
             reply(service, call, listed);

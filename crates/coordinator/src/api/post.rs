@@ -1,12 +1,11 @@
-//! Calls that append in the caller's name: ask, post, cancel.
+//! Calls that append a query in the caller's name: ask, post.
 
 use ledger::{Content, Key};
 use nats::{Call, Expect, Stored};
-use protocol::{Kind, Message, Name, Problem, QueryId, Subject, To, message::Cancel};
-use serde::Deserialize;
+use protocol::{Kind, Message, Name, Problem, QueryId, Subject, To};
 use serde_json::{Value, json};
 
-use super::{read, reply};
+use super::reply;
 use crate::{event::Event, service::Service};
 
 /// What the caller of a post wants.
@@ -88,46 +87,4 @@ fn address(payload: &[u8]) -> (QueryId, To) {
     let id = text("id").and_then(|id| id.parse().ok()).unwrap_or_else(QueryId::mint);
     let to = text("target").and_then(|name| name.parse().ok()).map_or(To::Any, To::One);
     (id, to)
-}
-
-#[derive(Deserialize)]
-struct Which {
-    id: QueryId,
-    reason: Option<String>,
-}
-
-/// `cancel`: appends the wish in the caller's name, if the query is the caller's and has not ended.
-pub(super) fn cancel(service: &Service, call: Call, caller: Name) {
-    let which: Which = match read::parse(call.payload(), "send {\"id\": \"…\", \"reason\": \"…\"}") {
-        Ok(which) => which,
-        Err(problem) => return reply::<()>(service, call, Err(problem)),
-    };
-    let key = Key { id: which.id, requester: caller.clone() };
-    let found = service.desk.find(which.id, &caller).ok_or_else(|| read::not_found(which.id));
-    let checked = found.and_then(|fold| {
-        if *fold.key() != key {
-            let problem = Problem::new("not_yours", format!("the query {} belongs to {}", which.id, fold.key().requester));
-            return Err(problem.hint("Only its requester can cancel it: --from NAME"));
-        }
-        match fold.ended() {
-            Some(ended) => Err(Problem::new("ended", format!("the query {} has ended: {}", which.id, ended.state))),
-            None => Ok(()),
-        }
-    });
-    if let Err(problem) = checked {
-        return reply::<()>(service, call, Err(problem));
-    }
-    let effects = service.effects.clone();
-    service.effects.tasks.spawn(async move {
-        let cancel = Cancel { requesting_agent: caller.clone(), reason: which.reason, extra: protocol::Extra::new() };
-        let appended = match Subject::new(Kind::Cancel, which.id, caller, To::One(Name::coordinator())) {
-            Ok(subject) => effects.connection.append(&subject, &Message::Cancel(cancel), None).await.map_err(Problem::from),
-            Err(error) => Err(Problem::new(error.code(), error.to_string())),
-        };
-        let answer = appended.map(|stored| match stored {
-            Stored::At(seq) => json!({ "id": which.id, "seq": seq }),
-            Stored::Refused => json!({ "id": which.id }),
-        });
-        call.answer(answer.as_ref()).await;
-    });
 }

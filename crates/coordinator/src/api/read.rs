@@ -1,8 +1,8 @@
 //! Calls that change nothing: status, list, route.
 
 use ledger::Key;
-use nats::Call;
-use protocol::{Decision, Kind, Message, Name, Problem, QueryId, State, Summary, To, schema};
+use nats::{Call, Connection};
+use protocol::{Decision, Kind, Message, Name, Problem, QueryId, Record, State, Summary, To, schema};
 use serde::Deserialize;
 
 use super::reply;
@@ -61,8 +61,7 @@ struct Look {
 fn answer(service: &Service, call: Call, Look { id, asker, from, waiting_for, messages }: Look) {
     let connection = service.effects.connection.clone();
     service.effects.tasks.spawn(async move {
-        let read = connection.entries(id, from).await.map_err(Problem::from);
-        let found = read.and_then(|entries| ledger::record(id, &asker, &entries).ok_or_else(|| not_found(id)));
+        let found = look_up(&connection, id, &asker, from).await;
         let answer = found.map(|mut record| {
             record.waiting_for = waiting_for.filter(|_| !record.state.is_terminal());
             if !messages {
@@ -72,6 +71,13 @@ fn answer(service: &Service, call: Call, Look { id, asker, from, waiting_for, me
         });
         call.answer(answer.as_ref()).await;
     });
+}
+
+/// A record from the ledger itself, which knows of a query before this coordinator has read it. `from`: a place
+/// at the query's or before it.
+pub(super) async fn look_up(connection: &Connection, id: QueryId, asker: &Name, from: u64) -> Result<Record, Problem> {
+    let entries = connection.entries(id, from).await?;
+    ledger::record(id, asker, &entries).ok_or_else(|| not_found(id))
 }
 
 fn which(payload: &[u8]) -> Result<Which, Problem> {
@@ -107,6 +113,6 @@ pub(super) fn parse<T: for<'a> Deserialize<'a>>(payload: &[u8], hint: &str) -> R
     serde_json::from_value(value).map_err(|error| Problem::new("schema_violation", error.to_string()).hint(hint))
 }
 
-pub(super) fn not_found(id: QueryId) -> Problem {
+fn not_found(id: QueryId) -> Problem {
     Problem::new("not_found", format!("no query {id} is in the ledger")).hint("See what there is: agentbus list")
 }

@@ -1,5 +1,5 @@
 //! What the context handler knows at the moment of a query: the fact store, brought up to date
-//! with the working repository and with what agents have reported.
+//! with the working repository and with what agents have reported and answered.
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{answer, harvest::Harvest};
 use crate::{
+    exec::nests_too_deeply,
     inspect::inspect,
     probe::{self, Probes},
 };
@@ -34,7 +35,7 @@ pub struct Library {
 }
 
 impl Library {
-    /// Opens the fact store and begins to harvest progress reports. `observer` signs what the
+    /// Opens the fact store and begins to harvest progress reports and answers. `observer` signs what the
     /// inspectors find in `workdir`; `probes` are run when a query asks for what they observe.
     ///
     /// # Errors
@@ -48,7 +49,7 @@ impl Library {
         stop: CancellationToken,
     ) -> Result<Arc<Self>, Error> {
         let facts = bus.facts().await?;
-        let harvest = Harvest::start(bus, facts.clone(), tasks, stop).await?;
+        let harvest = Harvest::start(bus, facts.clone(), observer.clone(), tasks, stop).await?;
         Ok(Arc::new(Self { facts, harvest, workdir, observer, probes, inspected: Mutex::new(None) }))
     }
 
@@ -63,7 +64,7 @@ impl Library {
             task.progress("running probes", agentbus::protocol::Extra::new()).await?;
             facts = self.probes.run(task.text(), &self.facts, asked).await?;
         }
-        facts.retain(|fact| !probe::is_stale(fact, asked));
+        facts.retain(|fact| !probe::is_stale(fact, asked) && is_sayable(fact));
         let answered = answer(task.text(), &facts);
         let done = Done::new(answered.delivery).result(answered.result);
         Ok(Done { facts: answered.facts, unknown: answered.unknown, ..done })
@@ -110,6 +111,49 @@ impl Library {
     }
 }
 
+/// Whether an answer can quote a fact: one that nests too deeply would make it no valid message.
+fn is_sayable(fact: &Fact) -> bool {
+    let sayable = !nests_too_deeply(&fact.value);
+    if !sayable {
+        tracing::warn!(key = %fact.key, observer = %fact.observed_by, "a fact nests too deeply to be quoted; passed over");
+    }
+    sayable
+}
+
 fn is_same(known: &Fact, found: &Fact) -> bool {
     *known == Fact { observed_at: known.observed_at, ..found.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use protocol::{Kind, Message};
+    use serde_json::{Value, json};
+
+    /// A fact whose value is an array in an array, and so on: so many.
+    fn nested(levels: usize) -> Fact {
+        let value = (0..levels).fold(json!(1), |value, _| Value::Array(vec![value]));
+        let fact =
+            json!({ "key": "a.b", "value": value, "source": "a look", "observed_by": "alice", "observed_at": "2026-11-21T09:00:00Z" });
+        serde_json::from_value(fact).unwrap()
+    }
+
+    /// The answer that quotes a fact, as a reader of the bus finds it.
+    fn is_read(fact: Fact) -> bool {
+        let answered = answer("a b", &[fact]);
+        let body = json!({
+            "agent": "manager", "attempt": 1, "instance": "i1", "outcome": "completed",
+            "delivery": answered.delivery, "result": answered.result, "facts": answered.facts,
+        });
+        Message::parse(Kind::Answer, &"manager".parse().unwrap(), body.to_string().as_bytes()).is_ok()
+    }
+
+    #[test]
+    fn what_is_said_is_read_and_what_nests_too_deeply_is_not_said() {
+        let deepest = (1..100).take_while(|levels| is_sayable(&nested(*levels))).last().unwrap();
+        assert!(deepest > 50 && is_read(nested(deepest)), "{deepest}");
+        // Without the limit there are facts that no answer can hold.
+        assert!(!is_read(nested(60)) && !is_sayable(&nested(60)));
+    }
 }

@@ -6,7 +6,8 @@
 //! `library` and `harvest`, which gather the facts, touch the bus and the repository.
 //!
 //! Reading order: `words` (normal form), `topics` (what is asked), `matching` (which fact bears on
-//! it), `answer`; then `library` (what is known now) and `harvest` (facts from progress reports).
+//! it), `answer`; then `library` (what is known now) and `harvest` (facts from
+//! progress reports and answers).
 
 mod answer;
 mod harvest;

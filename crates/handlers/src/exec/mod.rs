@@ -28,9 +28,9 @@
 //! | `command_not_started`, `command_lost` | the machine does not start it, or loses it | retry |
 //! | `bad_output` | a line for the bus is not right, is longer than 1 MiB, or answers twice | failed |
 //! | `output_limit`, `time_limit` | a limit is exceeded | failed |
-//! | `stalled` | it prints nothing for as long as `stall` says | retry |
+//! | `stalled` | it prints no line for as long as `stall` says | retry |
 //! | `unsupported` | it asks a question | failed |
-//! | `untrusted` | it is not, or no longer, trusted (see `trust`) | failed |
+//! | `untrusted` | it is not, or no longer, trusted (see `trust`) | failed, with a `hint` |
 //!
 //! A failure carries `exit_code` or `signal`, and `stderr_tail` (the last 4 KiB). When the attempt is
 //! over, however it ends, the whole group is.
@@ -47,6 +47,8 @@ use agentbus::{Done, Fault, Name, Task, protocol::Extra};
 use jiff::Timestamp;
 use roster::{Bus as Block, Command, Definition};
 use serde_json::Value;
+
+pub(crate) use said::nests_too_deeply;
 
 use self::{
     process::{Groups, Input, Launch, Line, MAX_LINE, Process},
@@ -83,7 +85,7 @@ impl Exec {
 
     /// Works on one query. Dropping the future ends the command.
     pub(crate) async fn answer(&self, task: Task) -> Result<Done, Fault> {
-        self.gate.check().await.map_err(|why| Fault::fail(why.code(), why.to_string()))?;
+        self.gate.check().await.map_err(|why| Fault::fail(why.code(), why.to_string()).with("hint", why.hint()))?;
         let limits = self.block.limits.clone().unwrap_or_default();
         let launch = self.launch(&task, limits.memory);
         let input = Input { text: self.input(&task), stays_open: self.block.interactive.unwrap_or(false) };
@@ -146,9 +148,11 @@ impl Exec {
                 return ending;
             }
         }
-        match process.status().await {
-            Ok(status) => Ending::Exited(status),
-            Err(error) => Ending::Lost(error.to_string()),
+        // A command that has closed its output goes on in silence, and may not do so for ever either.
+        match tokio::time::timeout(stall, process.status()).await {
+            Ok(Ok(status)) => Ending::Exited(status),
+            Ok(Err(error)) => Ending::Lost(error.to_string()),
+            Err(_) => Ending::Stalled(stall),
         }
     }
 

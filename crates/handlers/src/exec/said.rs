@@ -12,11 +12,15 @@
 
 use agentbus::{
     Fact, FactKey, FactKind, Name,
-    protocol::{Extra, message::Usage},
+    protocol::{Extra, message::Usage, schema::MAX_DEPTH},
 };
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
+
+/// How deep a value may nest: an answer of the context handler quotes it six levels down. What is deeper than a
+/// reader of the bus takes is no valid message, and the query would wait for it in vain.
+const DEEPEST: usize = MAX_DEPTH - 8;
 
 /// A line, read.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +99,9 @@ pub(super) fn read(line: &str) -> Said {
     };
     let Some(Value::String(kind)) = object.remove("type") else { return Said::Other };
     let object = Value::Object(object);
+    if nests_too_deeply(&object) && ["progress", "fact", "answer"].contains(&kind.as_str()) {
+        return Said::Bad(format!("{kind}: it nests deeper than {DEEPEST} levels"));
+    }
     let read = match kind.as_str() {
         "progress" => Report::deserialize(object).map(Said::Progress),
         "fact" => Told::deserialize(object).map(Said::Fact),
@@ -103,6 +110,19 @@ pub(super) fn read(line: &str) -> Said {
         _ => return Said::Other,
     };
     read.unwrap_or_else(|error| Said::Bad(format!("{kind}: {error}")))
+}
+
+/// Whether a value nests deeper than a message of the bus has room for.
+pub(crate) fn nests_too_deeply(value: &Value) -> bool {
+    fn within(value: &Value, levels: usize) -> bool {
+        let inside = |value: &Value| levels.checked_sub(1).is_some_and(|levels| within(value, levels));
+        match value {
+            Value::Array(items) => levels > 0 && items.iter().all(inside),
+            Value::Object(fields) => levels > 0 && fields.values().all(inside),
+            _ => true,
+        }
+    }
+    !within(value, DEEPEST)
 }
 
 /// Whether a text that is no JSON, or was cut, begins as a line for the bus would.
@@ -140,6 +160,18 @@ mod tests {
     fn a_line_for_the_bus_must_be_right(#[case] line: &str, #[case] says: &str) {
         let Said::Bad(why) = read(line) else { panic!("{line} is taken") };
         assert!(why.contains(says), "{why}");
+    }
+
+    #[rstest::rstest]
+    #[case("answer", "result")]
+    #[case("fact", "value")]
+    #[case("progress", "progress")]
+    fn a_line_for_the_bus_nests_no_deeper_than_a_message_may(#[case] kind: &str, #[case] field: &str) {
+        let nested = |levels: usize| format!("{{\"a\":{}1{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        let said = |levels| read(&format!("{{\"type\":\"{kind}\",\"{field}\":{},\"key\":\"a\",\"status\":\"s\"}}", nested(levels)));
+        assert!(!matches!(said(DEEPEST - 1), Said::Bad(_) | Said::Other), "{:?}", said(DEEPEST - 1));
+        let Said::Bad(why) = said(DEEPEST) else { panic!("taken") };
+        assert!(why.contains("nests deeper than 56 levels"), "{why}");
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) enum Ending {
     TooMuch(u64),
     /// It ran longer than it may.
     TooLong(Duration),
-    /// It was silent for longer than it may be.
+    /// It printed no line for longer than it may be silent.
     Stalled(Duration),
     /// A line for the bus was not right, and why.
     Bad(String),
@@ -57,7 +57,7 @@ pub(super) fn verdict(ending: Ending, heard: Heard, stderr: &str, by_shell: bool
         Ending::Exited(status) => exited(status, stderr, by_shell),
         Ending::TooMuch(limit) => Fault::fail("output_limit", format!("the command printed more than {limit} bytes")),
         Ending::TooLong(limit) => Fault::fail("time_limit", format!("the command ran longer than {limit:?}")),
-        Ending::Stalled(limit) => Fault::retry("stalled", format!("the command printed nothing for {limit:?}")),
+        Ending::Stalled(limit) => Fault::retry("stalled", format!("the command printed no line for {limit:?}")),
         Ending::Bad(why) => Fault::fail("bad_output", format!("the command printed a line that is not right: {why}")),
         Ending::Question => Fault::fail("unsupported", "the command asked a question, and this version carries none"),
         Ending::Lost(why) => Fault::retry("command_lost", format!("nobody knows how the command ended: {why}")),

@@ -51,7 +51,8 @@ impl Grant {
         let workdir = real(workdir);
         let definition_at = real(&definition.path);
         let env = block.env.clone().unwrap_or_default();
-        let home = definition_at.parent().unwrap_or(&workdir).to_owned();
+        // One that is built in lies in no folder.
+        let home = definition_at.parent().filter(|folder| folder.is_absolute()).unwrap_or(&workdir).to_owned();
         let files = named::files(command.iter().chain(probes.values()), &env, &workdir, &home);
         let interactive = block.interactive.unwrap_or(false);
         Some(Self { agent: definition.name.clone(), definition: definition_at, workdir, command, interactive, probes, env, files })

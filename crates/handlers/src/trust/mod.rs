@@ -42,6 +42,17 @@ impl Untrusted {
     pub const fn code(&self) -> &'static str {
         "untrusted"
     }
+
+    /// What the user can do about it. The machine and the folder are those of the agents, and not of who asks.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Never | Self::Changed(_) => {
+                "Where the agents run, 'agentbus trust DIR' shows what the definitions in DIR would run, and allows it."
+            }
+            Self::NoRecord(_) => "Where the agents run, 'agentbus trust --list' says what is wrong with the record.",
+        }
+    }
 }
 
 /// Asks whether the commands of one definition may run.

@@ -2,7 +2,8 @@
 //!
 //! It must not be fooled by links, by `..`, or by a file that is not there yet: a file is known by the
 //! name that the command uses, and pinned by what is found under that name. It may find too many files
-//! (a word that happens to be the name of one); that only means asking again when they change.
+//! (a word that happens to be the name of one, or to end in it); that only means asking again when they
+//! change. It does not know what a shell makes of a pattern (`./*.sh`), or of a name put together at run time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,6 +21,13 @@ use crate::exec::process::search_path;
 /// Characters that divide words in a shell, or in an argument such as `--config=./x`.
 const DIVIDERS: &[char] = &[';', '|', '&', '<', '>', '(', ')', '{', '}', '$', '"', '\'', '`', '=', ',', ':', '\\'];
 
+/// Characters between which a shell takes a name with spaces as one word.
+const QUOTES: &[char] = &['"', '\''];
+
+/// What runs a line, and sets a limit of memory, though no command says its name. `PATH` may find it in the
+/// working directory, and then it is the repository's.
+const SHELL: &str = "sh";
+
 /// Each file that the commands or variables name, with its digest. Such a file is one that is named
 /// relative to the working directory, that `PATH` finds in it, or that lies in it or in the folder of
 /// the definition, by its name or by where a link leads.
@@ -36,10 +44,7 @@ pub(super) fn files<'a>(
             Command::Words(list) => words.extend(list.iter().map(String::as_str)),
         }
     }
-    let mut parts: BTreeSet<&str> =
-        words.iter().flat_map(|word| word.split(|c: char| c.is_whitespace() || DIVIDERS.contains(&c))).collect();
-    parts.extend(&words);
-    parts.remove("");
+    let parts = parts(&words);
     let search: Vec<PathBuf> = search_path(env, workdir).into_iter().filter(|folder| real(folder).starts_with(workdir)).collect();
     let mut files = BTreeMap::new();
     for part in parts {
@@ -49,6 +54,16 @@ pub(super) fn files<'a>(
         }
     }
     files
+}
+
+/// Everything in these words that may be the name of a file. What follows a slash may be one, too: the
+/// rest of `$PWD/run.sh`, or of `-f./run.sh`.
+fn parts<'a>(words: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
+    let divided = words.iter().flat_map(|word| word.split(|c: char| c.is_whitespace() || DIVIDERS.contains(&c)));
+    let quoted = words.iter().flat_map(|word| word.split(QUOTES));
+    let whole = divided.chain(quoted).chain(words.iter().copied()).chain([SHELL]);
+    let ends = |part: &'a str| std::iter::successors(Some(part), |part| part.split_once('/').map(|(_, end)| end));
+    whole.flat_map(ends).filter(|part| !part.is_empty()).collect()
 }
 
 /// Whether a file is one that comes with the repository, and not one of the system's.
@@ -109,10 +124,13 @@ mod tests {
     #[case(&["x", "--with=./run.sh"], &["run.sh"])]
     #[case(&["./link.sh"], &["link.sh"])]
     #[case(&["../outside.sh"], &["../outside.sh"])]
-    #[case(&["bin/../bin/./tool"], &["bin/../bin/tool"])]
+    #[case(&["bin/../bin/./tool"], &["bin/../bin/tool", "bin/tool"])]
     #[case(&["UP/way-in.sh"], &["UP/way-in.sh"])]
     #[case(&["UP/repository/run.sh"], &["run.sh"])]
     #[case(&["UP/outside.sh"], &[])]
+    #[case(&["make", "-f./run.sh"], &["run.sh"])]
+    #[case(&["java", "@bin/tool"], &[])]
+    #[case(&["java", "@./bin/tool"], &["bin/tool"])]
     #[case(&["/bin/sh", "none.sh", "bin"], &[])]
     #[case(&["tool"], &[])]
     fn a_list_names_these(#[case] words: &[&str], #[case] expected: &[&str]) {
@@ -128,6 +146,27 @@ mod tests {
         let line = Command::Line("FOO=1 ./run.sh < 'link.sh' | tool && make".to_owned());
         assert_eq!(repository.named(line.clone(), "/usr/bin"), ["link.sh", "run.sh"]);
         assert_eq!(repository.named(line, "/usr/bin:./bin"), ["bin/tool", "link.sh", "run.sh"]);
+    }
+
+    #[rstest::rstest]
+    #[case("sh $PWD/run.sh", &["run.sh"])]
+    #[case("sh \"${PWD}\"/run.sh", &["run.sh"])]
+    #[case("$(pwd)/bin/tool", &["bin/tool"])]
+    #[case("cat 'a b.txt'", &["a b.txt"])]
+    #[case("cat $PWD/\"a b.txt\"", &["a b.txt"])]
+    fn a_line_may_spell_a_name_in_many_ways(#[case] line: &str, #[case] expected: &[&str]) {
+        assert_eq!(Repository::new().named(Command::Line(line.to_owned()), "/usr/bin"), expected);
+    }
+
+    /// A line is run by `sh`, and a limit of memory is set by it.
+    #[test]
+    fn a_shell_of_the_repository_is_pinned_though_nobody_names_it() {
+        let repository = Repository::new();
+        fs::write(repository.1.join("bin/sh"), "trap").unwrap();
+        for command in [Command::Line("date".to_owned()), Command::Words(vec!["/bin/date".to_owned()])] {
+            assert_eq!(repository.named(command.clone(), "/usr/bin"), [""; 0]);
+            assert_eq!(repository.named(command, "bin:/usr/bin"), ["bin/sh"]);
+        }
     }
 
     #[test]

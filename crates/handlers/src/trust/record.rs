@@ -201,6 +201,16 @@ mod tests {
     }
 
     #[test]
+    fn a_definition_that_is_built_in_pins_no_file_of_the_system() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "---\nname: a\nbus: {probes: {k: {command: [/bin/sh, ./run.sh]}}}\n---\n";
+        let built_in = roster::parse(Path::new("a.md (built in)"), text).0.unwrap();
+        fs::write(folder.path().join("run.sh"), "run").unwrap();
+        let files = Grant::of(&built_in, folder.path()).unwrap().files;
+        assert_eq!(files.into_keys().collect::<Vec<_>>(), [Path::new("run.sh")]);
+    }
+
+    #[test]
     fn a_garbled_record_trusts_nothing_and_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("trust.json");

@@ -20,13 +20,10 @@ use super::{
     process::resident,
     show,
 };
-use crate::{failure::Failure, printer};
+use crate::{failure::Failure, options, printer};
 
 /// How many queries are under way at once while the ledger is filled.
 const AT_ONCE: usize = 256;
-
-/// For how long the ledger is filled before it is looked at again.
-const STRETCH: Duration = Duration::from_secs(5);
 
 /// Options of `bench restart`.
 #[derive(Debug, Args)]
@@ -37,6 +34,9 @@ pub(super) struct Restart {
     /// How often it is started
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
+    /// For how long the ledger is filled before it is looked at again
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = options::duration, hide = true)]
+    fill: Duration,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -102,7 +102,7 @@ impl Restart {
                     Ok(())
                 }
             };
-            closed_loop(AT_ONCE, STRETCH, op).await?;
+            closed_loop(AT_ONCE, self.fill, op).await?;
         }
     }
 }

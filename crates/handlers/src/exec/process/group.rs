@@ -20,6 +20,9 @@ use tokio_util::task::TaskTracker;
 /// How long a command may take to end itself, once told to.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether a group without its leader is empty: nobody is told when it is.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// All groups of one owner. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Groups {
@@ -134,12 +137,21 @@ impl Drop for Group {
 impl Held {
     async fn end(&mut self) {
         self.signal(Signal::TERM);
-        if tokio::time::timeout(GRACE, self.leader.wait()).await.is_ok() {
-            self.reaped();
-        }
+        let _ = tokio::time::timeout(GRACE, self.emptied()).await;
         self.signal(Signal::KILL);
         let _ = self.leader.wait().await;
         self.forget();
+    }
+
+    /// Returns when nobody is in the group any more. A shell that leads it may end at once, and what it runs
+    /// needs the time to tidy up as much.
+    async fn emptied(&mut self) {
+        let _ = self.leader.wait().await;
+        self.reaped();
+        while self.id.is_some() {
+            tokio::time::sleep(LOOK).await;
+            self.reaped();
+        }
     }
 
     /// The leader's number is free again. That of the group is not while somebody is in it; when
