@@ -156,7 +156,11 @@ impl Fold {
             return if self.ended.is_some() { Verdict::Late } else { Verdict::Invalid };
         };
         if let Message::Query(_) = message {
-            return if Content::of(entry.subject.to(), &entry.body) == self.posted.content { Verdict::Duplicate } else { Verdict::Conflict };
+            return if Content::of(entry.subject.to(), &entry.body) == self.posted.content {
+                Verdict::Duplicate
+            } else {
+                Verdict::Conflict
+            };
         }
         // The first terminal message in ledger order has ended it. Nothing after that counts.
         if self.ended.is_some() {
