@@ -167,7 +167,7 @@ impl Bus {
 
     /// Checks a message of ours as every reader will, and appends it.
     pub(crate) async fn publish(&self, subject: &Subject, message: Message) -> Result<u64, Error> {
-        schema::check(message.kind().as_str(), &message.to_value())?;
+        schema::check_body(message.kind().as_str(), &message.to_value())?;
         stored(self.connection().append(subject, &message, None).await?)
     }
 

@@ -35,7 +35,7 @@ impl Bus {
     pub(crate) async fn post_as(&self, id: QueryId, query: Query) -> Result<Receipt, Error> {
         let message = Message::Query(query);
         let body = message.to_value();
-        schema::check("query", &body)?;
+        schema::check_body("query", &body)?;
         let Message::Query(query) = &message else { return Err(Error::not_found("the query")) };
         if query.requesting_agent != *self.name() {
             let problem = format!("the query says that {} asks, but this handle speaks for {}", query.requesting_agent, self.name());

@@ -16,6 +16,9 @@ use crate::failure::{Exit, Failure};
 /// The folder's name.
 const NAME: &str = ".agentbus";
 
+/// The file in it that says that it was made here.
+const MARK: &str = "made-here";
+
 /// How often a lock is tried that somebody may hold for a moment only.
 const LOOKS: usize = 20;
 
@@ -66,13 +69,47 @@ impl Home {
         Self(path)
     }
 
-    /// Makes it, and keeps it out of version control.
-    pub(crate) fn make(&self) -> Result<(), Failure> {
-        let made = fs::create_dir_all(&self.0).and_then(|()| fs::write(self.0.join(".gitignore"), "*\n"));
-        made.map_err(|error| {
-            let message = format!("{} cannot be written: {error}", self.0.display());
-            Failure::new(Exit::Unreachable, "data_dir", message).hint("Name a folder that can be written: --data DIR")
-        })
+    /// Makes it, or takes up what this user's `up` made here before. What came some other way, as with a
+    /// repository, is not believed: it could hold anybody's facts, and links to anywhere.
+    /// `adopt`: the user says that it is to be believed.
+    pub(crate) fn make(&self, adopt: bool) -> Result<(), Failure> {
+        let shown = self.0.display();
+        let unusable = |error: std::io::Error| {
+            Failure::new(Exit::Unreachable, "data_dir", format!("{shown} cannot be written: {error}"))
+                .hint("Name a folder that can be written: --data DIR")
+        };
+        if self.0.is_symlink() {
+            let message = format!("{shown} is a link, and may lead anywhere");
+            return Err(Failure::new(Exit::Unreachable, "data_dir", message).hint("Name the folder itself: --data DIR"));
+        }
+        fs::create_dir_all(&self.0).map_err(unusable)?;
+        if self.is_made_here() {
+            return Ok(());
+        }
+        if !adopt && fs::read_dir(&self.0).map_err(unusable)?.next().is_some() {
+            let message = format!("{shown} holds what no 'agentbus up' has put there: it came with the repository, or was copied or moved here");
+            return Err(Failure::new(Exit::Unreachable, "foreign_data", message)
+                .hint("Remove it, or name another folder: --data DIR. To believe all that it holds: --adopt"));
+        }
+        self.mark().map_err(unusable)
+    }
+
+    /// Whether the mark is here, and of this very folder: a copy of it is another folder.
+    fn is_made_here(&self) -> bool {
+        let mark = fs::read_to_string(self.0.join(MARK)).ok();
+        mark.is_some_and(|mark| self.identity().is_ok_and(|identity| identity == mark))
+    }
+
+    /// Puts the mark, and keeps the folder out of version control.
+    fn mark(&self) -> std::io::Result<()> {
+        anew(&self.0.join(".gitignore"), b"*\n", 0o644)?;
+        anew(&self.0.join(MARK), self.identity()?.as_bytes(), 0o644)
+    }
+
+    /// What no two folders of a machine share.
+    fn identity(&self) -> std::io::Result<String> {
+        let meta = self.0.symlink_metadata()?;
+        Ok(format!("{}:{}\n", meta.dev(), meta.ino()))
     }
 
     /// Where the embedded server keeps its store.
@@ -114,8 +151,7 @@ impl Home {
         let beside = self.0.join("bus.json.new");
         // Others may read where the bus is, unless that is told with a password in it.
         let mode = if nats::public(url) == url { 0o644 } else { 0o600 };
-        let mut file = File::options().create(true).truncate(true).write(true).mode(mode).open(&beside)?;
-        file.write_all(&serde_json::to_vec_pretty(&running).unwrap_or_default())?;
+        anew(&beside, &serde_json::to_vec_pretty(&running).unwrap_or_default(), mode)?;
         Ok(fs::rename(beside, self.file())?)
     }
 
@@ -137,6 +173,15 @@ impl Home {
     }
 }
 
+/// Writes a file that was not there before; one that was there is removed, and no link is followed.
+fn anew(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    File::options().create_new(true).write(true).mode(mode).open(path)?.write_all(content)
+}
+
 /// Whether a folder, itself and not through a link, belongs to whoever runs this.
 fn is_own(folder: &Path) -> bool {
     folder.symlink_metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw())
@@ -151,7 +196,7 @@ mod tests {
     /// A folder in which a bus runs, for as long as the claim is held.
     async fn with_bus(folder: &Path) -> (Home, Claim) {
         let home = Home::at(folder.join(NAME));
-        home.make().unwrap();
+        home.make(false).unwrap();
         let claim = home.claim().await.unwrap();
         home.announce("nats://127.0.0.1:1", &Space::default()).unwrap();
         (home, claim)
@@ -195,5 +240,29 @@ mod tests {
         let (home, _claim) = with_bus(elsewhere.path()).await;
         symlink(home.path(), root.path().join(NAME)).unwrap();
         assert_eq!(found(root.path()), None);
+    }
+
+    #[test]
+    fn what_came_with_a_repository_is_not_believed_nor_overwritten() {
+        let (root, victim) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        let home = Home::at(root.path().join(NAME));
+        fs::create_dir(home.path()).unwrap();
+        symlink(victim.path(), home.path().join(".gitignore")).unwrap();
+        assert!(home.make(false).is_err());
+        home.make(true).unwrap();
+        assert_eq!(fs::read(victim.path()).unwrap(), b"", "no link is followed");
+        home.make(false).unwrap();
+        let copy = Home::at(root.path().join("copy"));
+        fs::create_dir(copy.path()).unwrap();
+        fs::copy(home.path().join(MARK), copy.path().join(MARK)).unwrap();
+        assert!(copy.make(false).is_err(), "a copy is another folder");
+    }
+
+    #[test]
+    fn a_folder_of_other_things_is_left_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join(".gitignore"), "target\n").unwrap();
+        assert!(Home::at(root.path().to_owned()).make(false).is_err());
+        assert_eq!(fs::read_to_string(root.path().join(".gitignore")).unwrap(), "target\n");
     }
 }

@@ -19,6 +19,15 @@ pub(crate) fn read(bytes: &[u8], room: usize) -> serde_json::Result<Value> {
     Ok(value)
 }
 
+/// Whether a value nests at most `room` levels deep.
+pub(crate) fn fits(value: &Value, room: usize) -> bool {
+    match value {
+        Value::Array(items) => room > 0 && items.iter().all(|item| fits(item, room - 1)),
+        Value::Object(entries) => room > 0 && entries.values().all(|entry| fits(entry, room - 1)),
+        _ => true,
+    }
+}
+
 /// A reader with so many levels left.
 #[derive(Clone, Copy)]
 struct Strict {
@@ -136,6 +145,8 @@ mod tests {
         assert!(read(nested(64).as_bytes(), 64).is_ok());
         assert!(why(&nested(65)).contains("nested too deeply"));
         assert!(why(&nested(100_000)).contains("nested too deeply"));
+        let value = read(nested(64).as_bytes(), 64).unwrap();
+        assert!(fits(&value, 64) && !fits(&value, 63), "what is sent is measured as what is read");
     }
 
     const TOKENS: [&str; 10] = ["{", "}", "[", "]", ",", r#""a":"#, r#""b":"#, " 1.0", " 0.5", " null"];

@@ -113,6 +113,18 @@ pub fn check(name: &str, value: &Value) -> Result<(), Invalid> {
     validator.validate(value).map_err(|error| invalid(&error))
 }
 
+/// Checks a body that is to be sent: as [`check`], and that its readers will read it.
+///
+/// # Errors
+/// As for [`check`]; with keyword `json` when it nests deeper than [`MAX_DEPTH`].
+pub fn check_body(name: &str, body: &Value) -> Result<(), Invalid> {
+    if !json::fits(body, MAX_DEPTH) {
+        let reason = format!("nested more than {MAX_DEPTH} levels deep");
+        return Err(Invalid { pointer: String::new(), keyword: "json".to_owned(), reason });
+    }
+    check(name, body)
+}
+
 fn invalid(error: &ValidationError<'_>) -> Invalid {
     if let Some(inner) = meant(error) {
         return invalid(inner);

@@ -93,7 +93,7 @@ fn answer(task: &Task, result: Result<Done, Fault>) -> Answer {
         extra: Extra::new(),
     };
     let body = Message::Answer(Box::new(answer.clone())).to_value();
-    match schema::check("answer", &body) {
+    match schema::check_body("answer", &body) {
         Ok(()) => answer,
         Err(invalid) => refused(answer, "invalid_answer", &format!("the handler's answer is not valid: {invalid}")),
     }

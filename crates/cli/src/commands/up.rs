@@ -40,6 +40,9 @@ pub(crate) struct Up {
     /// Where the bus keeps its data
     #[arg(long, value_name = "DIR", default_value = HOME)]
     data: PathBuf,
+    /// Believe what the data folder holds, though it was copied or moved here
+    #[arg(long)]
+    adopt: bool,
     /// Where the embedded server listens. Default: 127.0.0.1:4222, or another port if that is taken
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "nats", value_parser = address)]
     listen: Option<SocketAddr>,
@@ -74,7 +77,7 @@ impl Up {
         let home = Home::at(self.data.clone());
         // What is wrong with the agents is said before anything is started.
         let definitions = self.agents.load()?;
-        home.make()?;
+        home.make(self.adopt)?;
         let _claim = home.claim().await?;
         let embedded = match &global.nats {
             Some(_) => None,
