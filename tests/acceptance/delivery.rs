@@ -99,9 +99,8 @@ async fn an_ending_is_learnt_however_many_other_letters_come() {
 async fn an_answer_that_nobody_could_read_ends_its_query_as_failed() {
     let bus = TestBus::start().await;
     let deep = |levels: usize| (0..levels).fold(serde_json::Value::from(1), |inner, _| serde_json::json!([inner]));
-    let (_agent, _serving) = bus
-        .serve(Agent::new(name("deep")), move |_: Task| async move { Ok(Done::new("Here it is.").result(deep(80))) })
-        .await;
+    let (_agent, _serving) =
+        bus.serve(Agent::new(name("deep")), move |_: Task| async move { Ok(Done::new("Here it is.").result(deep(80))) }).await;
     let client = bus.client("alice").await;
     let mut query = Query::new(name("alice"), "request", "How deep is it?");
     query.target = Some(name("deep"));

@@ -87,7 +87,8 @@ impl Home {
             return Ok(());
         }
         if !adopt && fs::read_dir(&self.0).map_err(unusable)?.next().is_some() {
-            let message = format!("{shown} holds what no 'agentbus up' has put there: it came with the repository, or was copied or moved here");
+            let message =
+                format!("{shown} holds what no 'agentbus up' has put there: it came with the repository, or was copied or moved here");
             return Err(Failure::new(Exit::Unreachable, "foreign_data", message)
                 .hint("Remove it, or name another folder: --data DIR. To believe all that it holds: --adopt"));
         }
