@@ -107,10 +107,10 @@ impl Home {
         anew(&self.0.join(MARK), self.identity()?.as_bytes(), 0o644)
     }
 
-    /// What no two folders of a machine share.
+    /// What no two folders of a disk share. The disk's own number is left out: it may change when the machine is
+    /// started again.
     fn identity(&self) -> std::io::Result<String> {
-        let meta = self.0.symlink_metadata()?;
-        Ok(format!("{}:{}\n", meta.dev(), meta.ino()))
+        Ok(format!("{}\n", self.0.symlink_metadata()?.ino()))
     }
 
     /// Where the embedded server keeps its store.
