@@ -73,9 +73,9 @@ impl Agents {
         self.cards.clone()
     }
 
-    /// Who would answer a query, and why.
-    pub(crate) fn decide(&self, query: &Query, to: &To, hands: &Hands) -> Decision {
-        self.roster.route(query, to, |name| hands.is_live(name))
+    /// Who would answer a query, and why, but for those who are done with it.
+    pub(crate) fn decide(&self, query: &Query, to: &To, hands: &Hands, done: impl Fn(&Name) -> bool) -> Decision {
+        self.roster.route(query, to, |name| hands.is_live(name), done)
     }
 
     /// Every agent, with who of it is live.
@@ -85,6 +85,7 @@ impl Agents {
             capacity: u32::try_from(hand.capacity).unwrap_or(u32::MAX),
             load: u32::try_from(hand.load()).unwrap_or(u32::MAX),
             heard_at: hand.heard,
+            trouble: hand.trouble,
         };
         let present = |card: &Card| Presence {
             card: card.clone(),
@@ -103,7 +104,7 @@ impl Router for Agents {
     fn route(&self, fold: &Fold, hands: &Hands) -> Decision {
         let posted = fold.posted();
         if let Some(query) = posted.query() {
-            return self.decide(query, &posted.to, hands);
+            return self.decide(query, &posted.to, hands, |agent| fold.is_done_with(agent));
         }
         // A query that is none is refused before it is routed.
         Decision {

@@ -23,9 +23,11 @@ pub struct Attempt {
     pub accepted_at: Option<Timestamp>,
     /// The lease that the instance asked for, in milliseconds.
     pub lease_ms: Option<u64>,
+    /// For how long it may show no progress, in milliseconds, where the instance set a limit.
+    pub stall_ms: Option<u64>,
     /// How it ended, where an answer ended it, and when.
     pub outcome: Option<(Outcome, Timestamp)>,
-    /// Why it failed.
+    /// Why it failed, or was given up.
     pub failure: Option<Failure>,
 }
 
@@ -39,6 +41,7 @@ impl Attempt {
             assigned_at: at,
             accepted_at: None,
             lease_ms: None,
+            stall_ms: None,
             outcome: None,
             failure: None,
         }
@@ -50,10 +53,23 @@ impl Attempt {
         matches!(self.state, AttemptState::Assigned | AttemptState::Accepted | AttemptState::Working)
     }
 
-    /// Whether it counts against the query's attempts.
+    /// Whether it counts against the query's attempts: an instance took it, and did not give it back.
     #[must_use]
-    pub const fn is_spent(&self) -> bool {
-        self.accepted_at.is_some()
+    pub fn is_spent(&self) -> bool {
+        self.accepted_at.is_some() && !self.is_given_back()
+    }
+
+    /// Whether the instance gave it back because it stopped.
+    #[must_use]
+    pub fn is_given_back(&self) -> bool {
+        let code = self.failure.as_ref().map(|failure| failure.code.as_str());
+        matches!(self.outcome, Some((Outcome::Retry, _))) && code == Some(Failure::GIVEN_BACK)
+    }
+
+    /// Whether it took down what ran it: it was spent, and its lease ran out, or its answer says so.
+    #[must_use]
+    pub fn is_crash(&self) -> bool {
+        self.is_spent() && !self.is_open() && self.failure.as_ref().is_some_and(|failure| failure.crash)
     }
 
     /// Whether a message of this writer, attempt and instance belongs to it while it is open.

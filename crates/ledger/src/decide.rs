@@ -1,9 +1,17 @@
 //! What a coordinator should do about one query: a pure function of its fold and the time.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use jiff::{SignedDuration, Timestamp};
-use protocol::message::{Outcome, Query, Reason};
+use protocol::{
+    State,
+    message::{Failure, Outcome, Reason},
+};
 
 use crate::{Attempt, Fold};
+
+/// After so many attempts that took down what ran them, a query is taken for the cause.
+pub const MOST_CRASHES: usize = 3;
 
 /// How long a coordinator waits for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +20,9 @@ pub struct Policy {
     pub accept: SignedDuration,
     /// The lease of an instance that asked for none. Default 15 s.
     pub lease: SignedDuration,
-    /// The pause before a second attempt; it doubles with each further one. Default 500 ms.
+    /// The longest pause before a second attempt; it doubles with each further one. How much of it is
+    /// waited is drawn by the query's id, so that what failed together does not come back together.
+    /// Default 500 ms.
     pub backoff: SignedDuration,
     /// The longest pause. Default 60 s.
     pub max_backoff: SignedDuration,
@@ -39,10 +49,12 @@ pub struct Now {
     /// `None` while it may be deaf: then the clocks of acceptance and lease stand still, because a
     /// deaf coordinator must not kill healthy work.
     pub silent: Option<SignedDuration>,
+    /// For how long the current attempt has shown no progress in the ledger; reckoned like `silent`.
+    pub idle: Option<SignedDuration>,
 }
 
 /// What to do about a query.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Next {
     /// It has ended.
     Nothing,
@@ -65,6 +77,8 @@ pub enum Next {
         attempt: u32,
         /// Look again then at the latest: it expires.
         until: Timestamp,
+        /// Why the attempt that is still open is given up.
+        gives_up: Option<Failure>,
     },
     /// Look again then.
     Wait {
@@ -89,26 +103,38 @@ pub fn decide(fold: &Fold, now: &Now, policy: &Policy) -> Next {
     }
     let deadline = fold.posted().deadline;
     if now.time >= deadline {
-        return close(Reason::Expired, "deadline_passed", format!("No answer came before its deadline, {deadline}.{}", tried(fold)));
+        return close(Reason::Expired, "deadline_passed", format!("No answer came before its deadline, {deadline}.{}", tried(fold, None)));
     }
-    if let Some(current) = fold.current() {
-        let left = now.silent.map(|silent| patience(current, policy).saturating_sub(silent));
-        match left {
-            Some(left) if left <= SignedDuration::ZERO => {}
-            Some(left) => return Next::Wait { until: later(now.time, left).min(deadline), why: None },
-            None => return Next::Wait { until: deadline, why: None },
-        }
+    let gives_up = match fold.current().map(|current| hold_on(fold, current, now, policy)) {
+        Some(Ok(left)) => return Next::Wait { until: left.map_or(deadline, |left| later(now.time, left).min(deadline)), why: None },
+        Some(Err(failure)) => Some(failure),
+        None => None,
+    };
+    if crashes(fold, gives_up.as_ref()) >= MOST_CRASHES {
+        let message = format!("It took down what ran it {MOST_CRASHES} times.{}", tried(fold, gives_up.as_ref()));
+        return close(Reason::Dead, "crashed", message).hint(SEE_ATTEMPTS);
     }
-    let allowed = fold.posted().query().map_or(1, Query::attempts);
-    if fold.spent() >= allowed as usize {
-        return close(Reason::Dead, "attempts_spent", format!("All {allowed} attempts are spent.{}", tried(fold)))
-            .hint("See what each attempt met: agentbus history ID");
+    // With failover each candidate has its attempts; who is done is passed over when it is routed again.
+    let failover = fold.posted().query().is_some_and(|query| query.failover == Some(true));
+    if !failover && fold.spent() >= fold.allowed() {
+        return spent(fold, gives_up.as_ref());
     }
     let ready = pause_ends(fold, now, policy);
     if now.time < ready {
         return Next::Wait { until: ready.min(deadline), why: Some("a pause between attempts") };
     }
-    Next::Dispatch { attempt: fold.last_number().saturating_add(1), until: deadline }
+    Next::Dispatch { attempt: fold.last_number().saturating_add(1), until: deadline, gives_up }
+}
+
+/// What to look at when attempts have failed.
+const SEE_ATTEMPTS: &str = "See what each attempt met: agentbus history ID";
+
+/// The end of a query on which all attempts are spent, and nobody else is left who could have some.
+pub(crate) fn spent(fold: &Fold, gives_up: Option<&Failure>) -> Next {
+    let (spent, crashes) = (fold.spent(), crashes(fold, gives_up));
+    let kinds = if crashes > 0 { format!(" ({crashes} by a crash)") } else { String::new() };
+    let message = format!("All attempts are spent: {spent}{kinds}.{}", tried(fold, gives_up));
+    close(Reason::Dead, "attempts_spent", message).hint(SEE_ATTEMPTS)
 }
 
 /// What makes a query none that can be answered.
@@ -138,27 +164,62 @@ fn refuse(fold: &Fold) -> Option<Next> {
     None
 }
 
-/// For how long nothing need be heard of an attempt before it is lost.
-fn patience(attempt: &Attempt, policy: &Policy) -> SignedDuration {
-    if !attempt.is_spent() {
-        return policy.accept;
+/// How many attempts took down what ran them, with the one that is given up.
+fn crashes(fold: &Fold, gives_up: Option<&Failure>) -> usize {
+    fold.crashes() + usize::from(gives_up.is_some_and(|failure| failure.crash))
+}
+
+/// Whether an attempt is left where it is: for how long at least (`None`: for as long as nothing can be
+/// heard of it), or why it is given up.
+fn hold_on(fold: &Fold, current: &Attempt, now: &Now, policy: &Policy) -> Result<Option<SignedDuration>, Failure> {
+    let (patience, code, what) = match current.is_spent() {
+        false => (policy.accept, "not_accepted", "did not accept it within"),
+        true => (current.lease_ms.map_or(policy.lease, millis), "lease_expired", "was not heard of for"),
+    };
+    let gives_up = |code: &str, what: &str, limit: SignedDuration| Failure {
+        crash: code == "lease_expired",
+        ..Failure::new(code, format!("the instance {} {what} {limit:#}", current.instance))
+    };
+    let left = now.silent.map(|silent| patience.saturating_sub(silent));
+    if left.is_some_and(|left| left <= SignedDuration::ZERO) {
+        return Err(gives_up(code, what, patience));
     }
-    attempt.lease_ms.map_or(policy.lease, |ms| SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX)))
+    // Whoever waits for input is not to blame for the pause.
+    let limit = current.stall_ms.map(millis).filter(|_| current.is_spent() && fold.state() != State::Waiting);
+    let Some((limit, idle)) = limit.zip(now.idle) else { return Ok(left) };
+    let rest = limit.saturating_sub(idle);
+    if rest <= SignedDuration::ZERO {
+        return Err(gives_up("stalled", "showed no progress for", limit));
+    }
+    Ok(left.map(|left| left.min(rest)))
+}
+
+fn millis(ms: u64) -> SignedDuration {
+    SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
 /// When the pause after the last attempt ends. The first attempt has none, nor has the first
-/// one after an assignment that nobody accepted: that one cost nobody anything.
+/// one after an assignment that nobody accepted, or that was given back: that one cost nobody anything.
 fn pause_ends(fold: &Fold, now: &Now, policy: &Policy) -> Timestamp {
     let Some(last) = fold.attempts().last() else { return fold.posted().at };
     let unaccepted = fold.attempts().iter().rev().take_while(|attempt| !attempt.is_spent()).count();
     let (from, times) = match &last.outcome {
-        Some((Outcome::Retry, at)) => (*at, fold.spent()),
+        Some((Outcome::Retry, at)) if !last.is_given_back() => (*at, fold.spent()),
         _ if unaccepted > 1 => (last.assigned_at, unaccepted),
         _ => return now.time,
     };
     let doubled = 2_i32.saturating_pow(u32::try_from(times.saturating_sub(1)).unwrap_or(u32::MAX));
-    let pause = policy.backoff.checked_mul(doubled).unwrap_or(policy.max_backoff).min(policy.max_backoff);
-    later(from, pause)
+    let most = policy.backoff.checked_mul(doubled).unwrap_or(policy.max_backoff).min(policy.max_backoff);
+    later(from, jitter(fold, most))
+}
+
+/// A part of the longest pause, from none to all of it (full jitter). It is drawn from the query's id and
+/// the attempt, so that every coordinator waits for the same moment.
+fn jitter(fold: &Fold, most: SignedDuration) -> SignedDuration {
+    let mut hasher = DefaultHasher::new();
+    (fold.key(), fold.last_number()).hash(&mut hasher);
+    let most = u64::try_from(most.as_millis()).unwrap_or_default();
+    millis(hasher.finish() % most.saturating_add(1))
 }
 
 fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
@@ -166,9 +227,10 @@ fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
 }
 
 /// What the attempts met, for the notification.
-fn tried(fold: &Fold) -> String {
+fn tried(fold: &Fold, gives_up: Option<&Failure>) -> String {
     let told = |attempt: &Attempt| {
-        let what = match (&attempt.failure, attempt.accepted_at) {
+        let failure = attempt.failure.as_ref().or(gives_up.filter(|_| attempt.is_open()));
+        let what = match (failure, attempt.accepted_at) {
             (Some(failure), _) => format!("{}: {}", failure.code, failure.message),
             (None, None) => "was not accepted".to_owned(),
             (None, Some(_)) => "did not answer".to_owned(),

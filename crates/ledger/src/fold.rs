@@ -199,6 +199,7 @@ impl Fold {
         }
         if let Some(lost) = self.attempts.last_mut().filter(|attempt| attempt.is_open()) {
             lost.state = AttemptState::Lost;
+            lost.failure.clone_from(&assign.gives_up);
         }
         self.asked.clear();
         // Nearly always there is one.
@@ -216,7 +217,7 @@ impl Fold {
         }
         attempt.taken(entry.time);
         attempt.state = AttemptState::Accepted;
-        attempt.lease_ms = accept.lease_ms;
+        (attempt.lease_ms, attempt.stall_ms) = (accept.lease_ms, accept.stall_ms);
         Verdict::Counted
     }
 
@@ -335,10 +336,34 @@ impl Fold {
         self.attempts.last().filter(|attempt| attempt.is_open())
     }
 
-    /// How many attempts are spent: accepted ones.
+    /// How many attempts are spent: those that an instance took and did not give back.
     #[must_use]
     pub fn spent(&self) -> usize {
         self.attempts.iter().filter(|attempt| attempt.is_spent()).count()
+    }
+
+    /// How many attempts were spent on one agent.
+    #[must_use]
+    pub fn spent_by(&self, agent: &Name) -> usize {
+        self.attempts.iter().filter(|attempt| attempt.is_spent() && attempt.agent == *agent).count()
+    }
+
+    /// How many attempts took down what ran them.
+    #[must_use]
+    pub fn crashes(&self) -> usize {
+        self.attempts.iter().filter(|attempt| attempt.is_crash()).count()
+    }
+
+    /// How many attempts may be spent on one agent.
+    #[must_use]
+    pub fn allowed(&self) -> usize {
+        self.posted.query().map_or(1, |query| query.attempts() as usize)
+    }
+
+    /// Whether an agent has had all its attempts at this query.
+    #[must_use]
+    pub fn is_done_with(&self, agent: &Name) -> bool {
+        self.spent_by(agent) >= self.allowed()
     }
 
     /// The highest attempt number so far; 0 before the first.

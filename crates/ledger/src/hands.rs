@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use protocol::{InstanceId, Name};
+use protocol::{InstanceId, Name, Trouble};
 
 use crate::Key;
 
@@ -16,6 +16,8 @@ pub struct Hand {
     pub heard: Timestamp,
     /// When it counts as gone, unless it is heard again.
     pub until: Timestamp,
+    /// What is wrong with it, though it is heard.
+    pub trouble: Option<Trouble>,
     holds: BTreeSet<Key>,
 }
 
@@ -46,7 +48,7 @@ impl Hands {
             return more;
         }
         let holds = self.held.iter().filter(|(_, holder)| holder.0 == *agent && holder.1 == *instance).map(|(key, _)| key.clone());
-        let hand = Hand { capacity, heard: at, until, holds: holds.collect() };
+        let hand = Hand { capacity, heard: at, until, trouble: None, holds: holds.collect() };
         hands.insert(instance.clone(), hand);
         true
     }
@@ -86,13 +88,22 @@ impl Hands {
         Some((agent, instance))
     }
 
+    /// The ledger shows that something is wrong with an instance, or that it works again.
+    pub fn note(&mut self, agent: &Name, instance: &InstanceId, trouble: Option<Trouble>) {
+        if let Some(hand) = self.agents.get_mut(agent).and_then(|hands| hands.get_mut(instance)) {
+            hand.trouble = trouble;
+        }
+    }
+
     /// The instance of an agent that takes the next query: the one with the smallest share of
-    /// its capacity in hand; `None` if all are full.
+    /// its capacity in hand, those that are in trouble after all others; `None` if all are full.
     #[must_use]
     pub fn free(&self, agent: &Name) -> Option<&InstanceId> {
         let free = self.agents.get(agent)?.iter().filter(|(_, hand)| hand.load() < hand.capacity);
         // a/b < c/d without division; ties go to the smaller instance id.
-        free.min_by(|(_, a), (_, b)| (a.load() * b.capacity).cmp(&(b.load() * a.capacity))).map(|(instance, _)| instance)
+        let share = |a: &Hand, b: &Hand| (a.load() * b.capacity).cmp(&(b.load() * a.capacity));
+        let well = |a: &Hand, b: &Hand| a.trouble.is_some().cmp(&b.trouble.is_some());
+        free.min_by(|(_, a), (_, b)| well(a, b).then_with(|| share(a, b))).map(|(instance, _)| instance)
     }
 
     /// Whether an agent has a live instance that takes work.

@@ -22,7 +22,7 @@ mod view;
 
 pub use attempt::Attempt;
 pub use book::{Applied, Book};
-pub use decide::{Next, Now, Policy, decide};
+pub use decide::{MOST_CRASHES, Next, Now, Policy, decide};
 pub use desk::{Action, Appended, Desk, Router};
 pub use entry::{Entry, Key};
 pub use fold::{Content, Ended, Fold, Posted};

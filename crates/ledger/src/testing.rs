@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use protocol::{
     Decision, Extra, InstanceId, Invalid, Kind, Message, Name, Step, Subject, To, Verdict,
-    message::{Accept, Answer, Assign, Cancel, Close, Outcome, Progress, Query, Question, Reason, Reply},
+    message::{Accept, Answer, Assign, Cancel, Close, Failure, Outcome, Progress, Query, Question, Reason, Reply},
 };
 
 use crate::{Applied, Book, Entry, Fold, Key};
@@ -42,6 +42,7 @@ pub(crate) fn assign(attempt: u32, to: &str) -> Assign {
         deadline: at(600),
         coordinator: instance("c"),
         decision: decision(Some("a")),
+        gives_up: None,
         extra: Extra::new(),
     }
 }
@@ -53,6 +54,22 @@ pub(crate) fn close(reason: Reason) -> Close {
 
 pub(crate) fn junk() -> Invalid {
     Invalid { pointer: "/payload".to_owned(), keyword: "required".to_owned(), reason: "payload is missing".to_owned() }
+}
+
+fn answer(agent: &str, attempt: u32, by: &str, outcome: Outcome, failure: Option<Failure>) -> Message {
+    Message::Answer(Box::new(Answer {
+        agent: name(agent),
+        attempt,
+        instance: instance(by),
+        outcome,
+        delivery: "Done.".to_owned(),
+        result: None,
+        facts: vec![],
+        unknown: vec![],
+        usage: None,
+        failure,
+        extra: Extra::new(),
+    }))
 }
 
 /// A ledger in the making, and the book that has read it. Each message is stored a second after the last.
@@ -109,9 +126,29 @@ impl Log {
         self.mine("a", Message::Assign(assign(attempt, to)))
     }
 
+    /// Another agent than the usual one.
+    pub(crate) fn assign_to(&mut self, agent: &str, attempt: u32, to: &str) -> Verdict {
+        self.mine(agent, Message::Assign(Assign { agent: name(agent), ..assign(attempt, to) }))
+    }
+
+    /// The attempt before it is given up.
+    pub(crate) fn give_up(&mut self, attempt: u32, to: &str, code: &str) -> Verdict {
+        let gives_up = Some(Failure::new(code, "Because."));
+        self.mine("a", Message::Assign(Assign { gives_up, ..assign(attempt, to) }))
+    }
+
     pub(crate) fn accept(&mut self, attempt: u32, by: &str) -> Verdict {
+        self.accept_with(attempt, by, None)
+    }
+
+    /// It may show no progress for so many milliseconds.
+    pub(crate) fn accept_for(&mut self, attempt: u32, by: &str, stall_ms: u64) -> Verdict {
+        self.accept_with(attempt, by, Some(stall_ms))
+    }
+
+    fn accept_with(&mut self, attempt: u32, by: &str, stall_ms: Option<u64>) -> Verdict {
         let (agent, instance) = (name("a"), instance(by));
-        self.agents(Message::Accept(Accept { agent, attempt, instance, lease_ms: None, extra: Extra::new() }))
+        self.agents(Message::Accept(Accept { agent, attempt, instance, lease_ms: None, stall_ms, extra: Extra::new() }))
     }
 
     pub(crate) fn progress(&mut self, attempt: u32, by: &str) -> Verdict {
@@ -138,19 +175,22 @@ impl Log {
     }
 
     pub(crate) fn answer(&mut self, attempt: u32, by: &str, outcome: Outcome) -> Verdict {
-        self.agents(Message::Answer(Box::new(Answer {
-            agent: name("a"),
-            attempt,
-            instance: instance(by),
-            outcome,
-            delivery: "Done.".to_owned(),
-            result: None,
-            facts: vec![],
-            unknown: vec![],
-            usage: None,
-            failure: None,
-            extra: Extra::new(),
-        })))
+        self.answer_with(attempt, by, outcome, None)
+    }
+
+    /// It asks for another try, and says why.
+    pub(crate) fn fail(&mut self, attempt: u32, by: &str, failure: Failure) -> Verdict {
+        self.answer_with(attempt, by, Outcome::Retry, Some(failure))
+    }
+
+    /// Another agent than the usual one asks for another try.
+    pub(crate) fn fail_as(&mut self, agent: &str, attempt: u32, by: &str) -> Verdict {
+        let message = answer(agent, attempt, by, Outcome::Retry, None);
+        self.write(message.kind(), agent, To::One(name("me")), Ok(message))
+    }
+
+    fn answer_with(&mut self, attempt: u32, by: &str, outcome: Outcome, failure: Option<Failure>) -> Verdict {
+        self.agents(answer("a", attempt, by, outcome, failure))
     }
 
     pub(crate) fn cancel(&mut self) -> Verdict {

@@ -104,4 +104,18 @@ pub struct Instance {
     pub load: u32,
     /// When it was last heard.
     pub heard_at: Timestamp,
+    /// What is wrong with it, though its heartbeats come. Others are given work before it, until it
+    /// shows that it works again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Trouble>,
+}
+
+/// What is wrong with an instance whose heartbeats come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// It did not accept the last assignment that it was given.
+    Deaf,
+    /// It accepted work, and then showed no progress for longer than it said it would need.
+    Stalled,
 }

@@ -23,7 +23,7 @@ mod subject;
 
 pub use fact::{Fact, FactKey, FactKind};
 pub use hand::{End, Order, Stop, Work};
-pub use heartbeat::{Card, Heartbeat, Instance, Lease, Presence};
+pub use heartbeat::{Card, Heartbeat, Instance, Lease, Presence, Trouble};
 pub use id::{IdError, InstanceId, QueryId};
 pub use message::{Invalid, Kind, Message};
 pub use name::{Name, NameError};

@@ -147,6 +147,18 @@ impl Space {
         format!("{self}-facts")
     }
 
+    /// The stream that is the archive.
+    #[must_use]
+    pub fn archive(&self) -> String {
+        format!("{self}-archive")
+    }
+
+    /// The key-value bucket that holds how far each named watcher has come.
+    #[must_use]
+    pub fn watchers(&self) -> String {
+        format!("{self}-watchers")
+    }
+
     /// The key-value bucket that holds the cards of agents that have announced themselves.
     #[must_use]
     pub fn agents(&self) -> String {
@@ -178,6 +190,7 @@ mod tests {
                 s.heartbeat(&me, &instance),
                 s.facts(),
                 s.agents(),
+                s.watchers(),
             ]
         };
         assert!(all(&a).iter().zip(all(&b)).all(|(a, b)| *a != b));

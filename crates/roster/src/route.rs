@@ -26,8 +26,10 @@ impl Roster {
     /// Within a step, agents that are `live` come before silent ones, then by name. The requester is never its
     /// own answer unless it names itself. An agent without a live instance can be chosen: its
     /// queries wait.
-    pub fn route(&self, query: &Query, to: &To, live: impl Fn(&Name) -> bool) -> Decision {
-        let routing = Routing { roster: self, query, live: &live };
+    ///
+    /// Who is `done` with the query has had all its attempts at it, and is no candidate any more.
+    pub fn route(&self, query: &Query, to: &To, live: impl Fn(&Name) -> bool, done: impl Fn(&Name) -> bool) -> Decision {
+        let routing = Routing { roster: self, query, live: &live, done: &done };
         if let Some(target) = to.name().or(query.target.as_ref()) {
             return routing.target(target);
         }
@@ -60,6 +62,7 @@ struct Routing<'a> {
     roster: &'a Roster,
     query: &'a Query,
     live: &'a dyn Fn(&Name) -> bool,
+    done: &'a dyn Fn(&Name) -> bool,
 }
 
 /// What a step found.
@@ -76,6 +79,10 @@ impl Routing<'_> {
             let hint = Some(self.nearest(target));
             return Decision { hint, ..decision(None, Step::Target, reason, steps, Vec::new()) };
         };
+        if (self.done)(&card.agent) {
+            let reason = format!("{} has had all its attempts, and the query names nobody else", card.agent);
+            return decision(None, Step::Target, reason.clone(), vec![taken(Step::Target, reason)], Vec::new());
+        }
         let alias = if card.agent == *target { String::new() } else { format!(" by its alias '{target}'") };
         let found = format!("the query names {}{alias}{}", card.agent, self.silence(&card.agent));
         let candidate = self.candidate(card, "named as the target".to_owned());
@@ -114,10 +121,11 @@ impl Routing<'_> {
         Tried { candidates, found }
     }
 
-    /// Everybody but the requester: those who compete, or the fallbacks.
+    /// Everybody but the requester and who has had its turn: those who compete, or the fallbacks.
     fn others(&self, fallback: bool) -> impl Iterator<Item = &Card> {
         let requester = &self.query.requesting_agent;
-        self.roster.cards().filter(move |card| card.fallback == fallback && card.agent != *requester)
+        let cards = self.roster.cards().filter(move |card| card.fallback == fallback && card.agent != *requester);
+        cards.filter(|card| !(self.done)(&card.agent))
     }
 
     /// Live before silent, then by name.

@@ -99,10 +99,10 @@ impl Host {
         }
         let stopped = CancellationToken::new();
         let task = Task { bus: self.bus.clone(), work: Arc::new(work), stopped: stopped.clone(), leaving: self.leaving.clone() };
-        let (handler, asked) = (self.handler.clone(), self.agent.lease);
+        let (handler, lease_for, stall) = (self.handler.clone(), self.agent.lease, self.agent.stall);
         let name = lease.clone();
         let handle = self.working.spawn(async move {
-            work::attempt(task, handler, asked).await;
+            work::attempt(task, handler, lease_for, stall).await;
             name
         });
         self.held.insert(lease, (stopped, handle));

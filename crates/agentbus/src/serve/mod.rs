@@ -24,6 +24,8 @@ pub struct Agent {
     pub capacity: u32,
     /// For how long it may be silent about a query before the query is taken from it. Default 15 s.
     pub lease: Duration,
+    /// For how long a query in hand may show no progress before it is taken away. Default: no limit.
+    pub stall: Option<Duration>,
     /// Time between heartbeats, which renew leases. Default 5 s, and never more than a third of the lease.
     pub heartbeat: Duration,
 }
@@ -47,7 +49,7 @@ impl Agent {
     /// An agent with this card, one query at a time.
     #[must_use]
     pub const fn with_card(card: Card) -> Self {
-        Self { card, capacity: 1, lease: Duration::from_secs(15), heartbeat: Duration::from_secs(5) }
+        Self { card, capacity: 1, lease: Duration::from_secs(15), stall: None, heartbeat: Duration::from_secs(5) }
     }
 
     /// Also answers requests of this type; `*` stands for any run of characters.
@@ -68,6 +70,13 @@ impl Agent {
     #[must_use]
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
+        self
+    }
+
+    /// Lets a query in hand go to another instance when it has shown no progress for so long.
+    #[must_use]
+    pub const fn stall(mut self, stall: Duration) -> Self {
+        self.stall = Some(stall);
         self
     }
 

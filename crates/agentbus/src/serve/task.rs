@@ -173,6 +173,14 @@ impl Fault {
         Self::new(code, message, true)
     }
 
+    /// The work took down what ran it, and another try may go better. A query ends after three crashes.
+    #[must_use]
+    pub fn crash(code: &str, message: impl Into<String>) -> Self {
+        let mut fault = Self::retry(code, message);
+        fault.failure.crash = true;
+        fault
+    }
+
     /// It failed, and would fail again.
     #[must_use]
     pub fn fail(code: &str, message: impl Into<String>) -> Self {
@@ -203,7 +211,7 @@ impl Fault {
         if message.is_empty() {
             message.push_str("no reason was given");
         }
-        Self { failure: Failure { code: code.to_owned(), message, extra: Extra::new() }, again }
+        Self { failure: Failure::new(code, message), again }
     }
 }
 

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use nats::Kind as NatsKind;
 use protocol::{
     Extra, Kind, Message,
-    message::{Accept, Answer, Outcome},
+    message::{Accept, Answer, Failure, Outcome},
     schema,
 };
 
@@ -25,17 +25,17 @@ const GIVE_BACK: Duration = Duration::from_secs(3);
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// Works on one query and answers it, unless it is stopped.
-pub(super) async fn attempt(task: Task, handler: Arc<dyn Handler>, lease: Duration) {
+pub(super) async fn attempt(task: Task, handler: Arc<dyn Handler>, lease: Duration, stall: Option<Duration>) {
     let stopped = task.stopped.clone();
     let work = async {
         let result = AssertUnwindSafe(handler.handle(task.clone())).catch_unwind().await;
-        let result = result.unwrap_or_else(|_| Err(Fault::retry("handler_panicked", "the handler panicked; its log says where")));
+        let result = result.unwrap_or_else(|_| Err(Fault::crash("handler_panicked", "the handler panicked; its log says where")));
         deliver(&task, answer(&task, result)).await;
     };
     // The acceptance is polled first, so it is on its way before anything that the handler sends;
     // nothing waits until it is stored.
     let all = async {
-        futures::join!(accept(&task, lease), work);
+        futures::join!(accept(&task, lease, stall), work);
     };
     tokio::select! {
         biased;
@@ -47,19 +47,21 @@ pub(super) async fn attempt(task: Task, handler: Arc<dyn Handler>, lease: Durati
 
 /// The instance stops before the work is done: another one may go on at once.
 async fn give_back(task: &Task) {
-    let fault = Fault::retry("instance_stopped", "the instance stopped before the work was done");
+    let fault = Fault::retry(Failure::GIVEN_BACK, "the instance stopped before the work was done");
     if tokio::time::timeout(GIVE_BACK, deliver(task, answer(task, Err(fault)))).await.is_err() {
         tracing::warn!(id = %task.id(), "the work was not given back in time; its lease will run out");
     }
 }
 
-async fn accept(task: &Task, lease: Duration) {
+async fn accept(task: &Task, lease: Duration, stall: Option<Duration>) {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let assign = &task.work.assign;
     let accept = Accept {
         agent: assign.agent.clone(),
         attempt: assign.attempt,
         instance: assign.instance.clone(),
-        lease_ms: Some(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)),
+        lease_ms: Some(millis(lease)),
+        stall_ms: stall.map(millis),
         extra: Extra::new(),
     };
     let Ok(subject) = task.subject(Kind::Accept) else { return };

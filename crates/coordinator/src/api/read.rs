@@ -105,7 +105,7 @@ pub(super) fn route(service: &Service, caller: &Name, payload: &[u8]) -> Result<
         return Err(Problem::new("schema_violation", "send a query"));
     };
     let to = query.target.clone().map_or(To::Any, To::One);
-    Ok(service.agents.decide(&query, &to, service.desk.hands()))
+    Ok(service.agents.decide(&query, &to, service.desk.hands(), |_| false))
 }
 
 pub(super) fn parse<T: for<'a> Deserialize<'a>>(payload: &[u8], hint: &str) -> Result<T, Problem> {

@@ -60,7 +60,7 @@ pub(super) fn verdict(ending: Ending, heard: Heard, stderr: &str, by_shell: bool
         Ending::Stalled(limit) => Fault::retry("stalled", format!("the command printed no line for {limit:?}")),
         Ending::Bad(why) => Fault::fail("bad_output", format!("the command printed a line that is not right: {why}")),
         Ending::Question => Fault::fail("unsupported", "the command asked a question, and this version carries none"),
-        Ending::Lost(why) => Fault::retry("command_lost", format!("nobody knows how the command ended: {why}")),
+        Ending::Lost(why) => Fault::crash("command_lost", format!("nobody knows how the command ended: {why}")),
     };
     Err(if stderr.is_empty() { fault } else { fault.with("stderr_tail", stderr) })
 }
@@ -75,7 +75,7 @@ fn exited(status: ExitStatus, stderr: &str, by_shell: bool) -> Fault {
     let because = last.map(|line| format!(": {}", line.chars().take(LAST_LINE).collect::<String>())).unwrap_or_default();
     let Some(code) = status.code() else {
         let signal = status.signal().unwrap_or_default();
-        return Fault::retry("killed_by_signal", format!("the command was ended by signal {signal}{because}")).with("signal", signal);
+        return Fault::crash("killed_by_signal", format!("the command was ended by signal {signal}{because}")).with("signal", signal);
     };
     let fault = match code {
         TRY_AGAIN => Fault::retry("temporary_failure", format!("the command asks for another try (exit code {code}){because}")),

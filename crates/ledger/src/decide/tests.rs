@@ -1,10 +1,10 @@
 //! What is done when, one case at a time.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use protocol::{
     Extra, Kind, Message, To,
-    message::{Query, Reason},
+    message::{Failure, Query, Reason},
 };
 
 use super::*;
@@ -15,11 +15,16 @@ fn seconds(n: i64) -> SignedDuration {
 }
 
 fn next(log: &Log, second: i64, silent: Option<i64>) -> Next {
-    decide(log.fold(), &Now { time: at(second), silent: silent.map(seconds) }, &Policy::default())
+    decide(log.fold(), &Now { time: at(second), silent: silent.map(seconds), idle: silent.map(seconds) }, &Policy::default())
 }
 
 fn closes(next: &Next) -> Option<(Reason, &str)> {
     if let Next::Close { reason, code, .. } = next { Some((*reason, *code)) } else { None }
+}
+
+/// Why the attempt is given up, where it is.
+fn gives_up(next: &Next) -> Option<String> {
+    if let Next::Dispatch { gives_up, .. } = next { Some(gives_up.as_ref()?.code.clone()) } else { None }
 }
 
 fn query() -> Query {
@@ -46,7 +51,7 @@ fn what_is_no_query_is_rejected() {
 #[test]
 fn a_query_expires_at_its_deadline() {
     let log = Log::of(Query { timeout_ms: Some(5000), ..query() });
-    assert_eq!(next(&log, 5, None), Next::Dispatch { attempt: 1, until: at(6) });
+    assert_eq!(next(&log, 5, None), Next::Dispatch { attempt: 1, until: at(6), gives_up: None });
     assert_eq!(closes(&next(&log, 6, None)), Some((Reason::Expired, "deadline_passed")));
 }
 
@@ -62,10 +67,10 @@ fn an_attempt_is_lost_when_nothing_is_heard_of_it() {
     let mut log = Log::posted();
     log.assign(1, "i");
     assert_eq!(next(&log, 3, Some(1)), Next::Wait { until: at(4), why: None }, "the accept time is 2 s");
-    assert_eq!(next(&log, 4, Some(2)), Next::Dispatch { attempt: 2, until: at(601) });
+    assert_eq!(gives_up(&next(&log, 4, Some(2))).as_deref(), Some("not_accepted"));
     log.accept(1, "i");
     assert_eq!(next(&log, 5, Some(2)), Next::Wait { until: at(18), why: None }, "the lease is 15 s");
-    assert!(matches!(next(&log, 18, Some(15)), Next::Dispatch { attempt: 2, .. }));
+    assert_eq!(gives_up(&next(&log, 18, Some(15))).as_deref(), Some("lease_expired"));
     assert_eq!(next(&log, 500, None), Next::Wait { until: at(601), why: None }, "who is deaf loses nothing");
 }
 
@@ -82,6 +87,57 @@ fn a_query_is_dead_when_its_attempts_are_spent() {
 }
 
 #[test]
+fn crashes_and_errors_are_counted_apart() {
+    let mut log = Log::of(Query { attempts: Some(10), ..query() });
+    for number in 1..=3 {
+        log.assign(number, "i");
+        log.accept(number, "i");
+        log.fail(number, "i", Failure { crash: number != 2, ..Failure::new("killed_by_signal", "signal 6") });
+    }
+    assert!(matches!(next(&log, 60, None), Next::Dispatch { attempt: 4, .. }), "two crashes and an error");
+    log.assign(4, "i");
+    log.accept(4, "i");
+    let Next::Close { reason, code, message, .. } = next(&log, 60, Some(15)) else { panic!("the third crash") };
+    assert_eq!((reason, code), (Reason::Dead, "crashed"));
+    assert!(message.contains("killed_by_signal") && message.contains("lease_expired"), "{message}");
+}
+
+#[test]
+fn work_that_is_given_back_spends_nothing_and_goes_on_at_once() {
+    let mut log = Log::of(Query { attempts: Some(1), ..query() });
+    log.assign(1, "i");
+    log.accept(1, "i");
+    log.fail(1, "i", Failure::new(Failure::GIVEN_BACK, "The instance stopped."));
+    assert!(matches!(next(&log, log.second, None), Next::Dispatch { attempt: 2, .. }));
+}
+
+#[test]
+fn an_attempt_without_progress_is_given_up_where_its_instance_set_a_limit() {
+    let mut log = Log::posted();
+    log.assign(1, "i");
+    log.accept_for(1, "i", 5000);
+    let look = |log: &Log, silent: i64, idle: i64| {
+        let now = Now { time: at(30), silent: Some(seconds(silent)), idle: Some(seconds(idle)) };
+        decide(log.fold(), &now, &Policy::default())
+    };
+    assert_eq!(look(&log, 1, 3), Next::Wait { until: at(32), why: None });
+    assert_eq!(gives_up(&look(&log, 1, 5)).as_deref(), Some("stalled"));
+    log.question(1, "i", 1);
+    assert_eq!(look(&log, 1, 60), Next::Wait { until: at(44), why: None }, "it waits for input");
+    log.reply(1);
+    assert_eq!(gives_up(&look(&log, 1, 5)).as_deref(), Some("stalled"));
+}
+
+#[test]
+fn with_failover_a_query_goes_on_to_be_routed_again() {
+    let mut log = Log::of(Query { attempts: Some(1), failover: Some(true), ..query() });
+    log.assign(1, "i");
+    log.answer(1, "i", Outcome::Retry);
+    assert!(matches!(next(&log, 60, None), Next::Dispatch { attempt: 2, .. }));
+    assert!(log.fold().is_done_with(&name("a")) && !log.fold().is_done_with(&name("b")));
+}
+
+#[test]
 fn a_pause_comes_before_another_try() {
     let mut log = Log::posted();
     log.assign(1, "i");
@@ -91,7 +147,7 @@ fn a_pause_comes_before_another_try() {
 }
 
 #[test]
-fn pauses_double_up_to_their_limit() {
+fn pauses_are_drawn_from_a_range_that_doubles_up_to_its_limit() {
     let mut log = Log::of(Query { timeout_ms: Some(7 * 24 * 3_600_000), ..query() });
     let mut pauses = Vec::new();
     for number in 1..=40 {
@@ -99,6 +155,9 @@ fn pauses_double_up_to_their_limit() {
         let ready = (0..100).find(|wait| matches!(next(&log, log.second + wait, Some(100)), Next::Dispatch { .. }));
         pauses.push(ready.unwrap());
     }
-    assert_eq!(pauses.iter().take(6).copied().collect::<Vec<_>>(), [0, 1, 2, 4, 8, 16], "the first costs nobody anything");
-    assert!(pauses.iter().skip(7).all(|pause| *pause == 60), "{pauses:?}");
+    assert_eq!(pauses[0], 0, "the first costs nobody anything");
+    let most = [1, 1, 2, 4, 8, 16, 32].into_iter().chain(std::iter::repeat(60));
+    assert!(pauses.iter().zip(most).all(|(pause, most)| *pause <= most), "{pauses:?}");
+    let late: Vec<_> = pauses.iter().skip(8).collect();
+    assert!(late.iter().any(|pause| **pause < 20) && late.iter().any(|pause| **pause > 40), "full jitter: {late:?}");
 }

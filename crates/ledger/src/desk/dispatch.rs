@@ -3,21 +3,28 @@
 use jiff::{SignedDuration, Timestamp};
 use protocol::{
     Kind, Message, Name, To,
-    message::{Assign, Close, Reason},
+    message::{Assign, Close, Failure, Reason},
 };
 
 use super::{
     Action, Desk, Router,
     react::{LOOK_AGAIN, later},
 };
-use crate::{Key, Next, Ticket};
+use crate::{Key, Next, Ticket, decide::spent};
 
 /// How long after it was posted a query waits for somebody who was heard and is not known yet.
 const INTRODUCTION: SignedDuration = SignedDuration::from_secs(3);
 
 impl Desk {
     /// Puts a query that is ready in line for the agent that should answer it.
-    pub(super) fn enqueue(&mut self, key: &Key, now: Timestamp, router: &impl Router, actions: &mut Vec<Action>) {
+    pub(super) fn enqueue(
+        &mut self,
+        key: &Key,
+        gives_up: Option<&Failure>,
+        now: Timestamp,
+        router: &impl Router,
+        actions: &mut Vec<Action>,
+    ) {
         let Some(fold) = self.book.get(key) else { return };
         if self.routed.contains_key(key) {
             return;
@@ -27,6 +34,11 @@ impl Desk {
             let now = self.clock.server(now);
             if !router.is_complete() && now < later(fold.posted().at, INTRODUCTION) {
                 return self.timers.set(key.clone(), later(now, LOOK_AGAIN));
+            }
+            // It had somebody, and nobody else is left for it.
+            if fold.attempts().last().is_some_and(|last| fold.is_done_with(&last.agent)) {
+                let dead = spent(fold, gives_up);
+                return self.finish(key, dead, actions);
             }
             let close = Close {
                 reason: Reason::Unroutable,
@@ -52,7 +64,7 @@ impl Desk {
                 self.queue.remove(&key);
                 let Some(decision) = self.routed.remove(&key) else { continue };
                 // It may have waited long: an attempt that was silent may have been heard again.
-                let Some(Next::Dispatch { attempt, until }) = self.next(&key, now) else {
+                let Some(Next::Dispatch { attempt, until, gives_up }) = self.next(&key, now) else {
                     self.react(&key, now, router, actions);
                     continue;
                 };
@@ -63,6 +75,7 @@ impl Desk {
                     deadline: until,
                     coordinator: self.me.clone(),
                     decision,
+                    gives_up,
                     extra: protocol::Extra::new(),
                 };
                 // Held from here on, so that no other query is given the same hand meanwhile.

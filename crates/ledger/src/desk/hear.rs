@@ -2,10 +2,19 @@
 //! hears anything at all.
 
 use jiff::{SignedDuration, Timestamp};
-use protocol::{Heartbeat, Kind, Lease, Order, Stop};
+use protocol::{Heartbeat, Kind, Lease, Message, Order, Stop, Trouble, message::Assign};
 
 use super::{Action, Desk, Router};
 use crate::{Attempt, Entry, Key};
+
+/// When a query's current attempt was last heard of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    /// In the ledger, or named by a heartbeat.
+    pub(super) at: Timestamp,
+    /// In the ledger: it showed progress, or was given what it needs for it.
+    pub(super) worked: Timestamp,
+}
 
 impl Desk {
     /// Since when the coordinator hears everything, or `None` while it may be deaf. Call
@@ -54,7 +63,7 @@ impl Desk {
         let Some(fold) = self.book.get(&key) else { return };
         let is_it = |a: &&Attempt| a.number == lease.attempt && a.agent == beat.agent && a.instance == beat.instance_id;
         if fold.current().filter(is_it).is_some() {
-            self.heard.insert(key, now);
+            self.heard.entry(key).or_insert(Heard { at: now, worked: now }).at = now;
             return;
         }
         // Of an attempt that is over: say so until it stops naming it. One that is still to come is
@@ -69,17 +78,47 @@ impl Desk {
     /// The ledger shows that somebody has a query in hand, or no longer.
     pub(super) fn heard_in(&mut self, key: &Key, entry: &Entry, now: Timestamp) {
         match entry.subject.kind() {
-            Kind::Assign | Kind::Accept | Kind::Progress | Kind::Question => self.heard.insert(key.clone(), now),
-            Kind::Answer | Kind::Close => self.heard.remove(key),
-            Kind::Query | Kind::Reply | Kind::Cancel | Kind::Notice => None,
-        };
+            Kind::Assign | Kind::Accept | Kind::Progress | Kind::Question => {
+                self.heard.insert(key.clone(), Heard { at: now, worked: now });
+            }
+            Kind::Answer | Kind::Close => drop(self.heard.remove(key)),
+            // It has what it needs to go on; that says nothing of whether it lives.
+            Kind::Reply => {
+                if let Some(heard) = self.heard.get_mut(key) {
+                    heard.worked = now;
+                }
+            }
+            Kind::Query | Kind::Cancel | Kind::Notice => {}
+        }
     }
 
-    /// For how long nothing was heard of the current attempt, though it could have been.
-    pub(super) fn silent(&self, key: &Key, now: Timestamp) -> Option<SignedDuration> {
-        let since = self.listening_since?;
-        let heard = self.heard.get(key).map_or(since, |heard| since.max(*heard));
-        Some(now.duration_since(heard))
+    /// What an entry that counts shows of the instances: whom it was taken from and why, or who works.
+    pub(super) fn note_trouble(&mut self, key: &Key, entry: &Entry) {
+        let Some(fold) = self.book.get(key) else { return };
+        let (attempt, trouble) = match &entry.body {
+            Ok(Message::Assign(Assign { gives_up: Some(failure), .. })) => {
+                let trouble = match failure.code.as_str() {
+                    "not_accepted" => Trouble::Deaf,
+                    "stalled" => Trouble::Stalled,
+                    _ => return,
+                };
+                (fold.attempts().iter().nth_back(1), Some(trouble))
+            }
+            Ok(Message::Accept(_) | Message::Progress(_) | Message::Answer(_)) => (fold.attempts().last(), None),
+            _ => return,
+        };
+        if let Some(attempt) = attempt {
+            self.hands.note(&attempt.agent, &attempt.instance, trouble);
+        }
+    }
+
+    /// For how long nothing was heard of the current attempt, and for how long it has shown no progress,
+    /// though it could have been heard.
+    pub(super) fn silent(&self, key: &Key, now: Timestamp) -> (Option<SignedDuration>, Option<SignedDuration>) {
+        let Some(since) = self.listening_since else { return (None, None) };
+        let heard = self.heard.get(key);
+        let after = |at: Option<Timestamp>| now.duration_since(at.map_or(since, |at| since.max(at)));
+        (Some(after(heard.map(|heard| heard.at))), Some(after(heard.map(|heard| heard.worked))))
     }
 }
 

@@ -59,7 +59,7 @@ pub struct Desk {
     /// Queries with an append under way: nothing else is done about them meanwhile.
     in_flight: HashMap<Key, Flight>,
     /// When a query's current attempt was last heard of: in the ledger, or named by a heartbeat.
-    heard: HashMap<Key, Timestamp>,
+    heard: HashMap<Key, hear::Heard>,
     /// Since when a query of another coordinator has been waiting for that one to act.
     lying: HashMap<Key, Timestamp>,
     /// Agents that may have both a query waiting and a free hand.
@@ -119,6 +119,7 @@ impl Desk {
         if verdict == Verdict::Counted {
             self.lying.remove(&key);
             self.heard_in(&key, entry, now);
+            self.note_trouble(&key, entry);
         }
         if verdict == Verdict::Premature && self.is_mine_expired(entry) {
             self.clock.set(entry.time, now);

@@ -30,23 +30,26 @@ impl Desk {
                 self.timers.set(key.clone(), until);
             }
             Next::Dispatch { .. } | Next::Close { .. } if !self.may_act(key, now) => {}
-            Next::Dispatch { until, .. } => {
+            Next::Dispatch { until, gives_up, .. } => {
                 self.timers.set(key.clone(), until);
-                self.enqueue(key, now, router, actions);
+                self.enqueue(key, gives_up.as_ref(), now, router, actions);
             }
-            Next::Close { reason, code, message, pointer, hint } => {
-                let coordinator = self.me.clone();
-                let extra = protocol::Extra::new();
-                let close = Close { reason, code: code.to_owned(), message, pointer, hint, coordinator, extra };
-                self.close(key, close, actions);
-            }
+            close @ Next::Close { .. } => self.finish(key, close, actions),
         }
+    }
+
+    /// Ends a query as was decided.
+    pub(super) fn finish(&mut self, key: &Key, next: Next, actions: &mut Vec<Action>) {
+        let Next::Close { reason, code, message, pointer, hint } = next else { return };
+        let (coordinator, extra) = (self.me.clone(), protocol::Extra::new());
+        self.close(key, Close { reason, code: code.to_owned(), message, pointer, hint, coordinator, extra }, actions);
     }
 
     /// What to do about a query now.
     pub(super) fn next(&self, key: &Key, now: Timestamp) -> Option<Next> {
         let fold = self.book.get(key)?;
-        let clock = Now { time: self.clock.server(now), silent: self.silent(key, now) };
+        let (silent, idle) = self.silent(key, now);
+        let clock = Now { time: self.clock.server(now), silent, idle };
         let next = decide(fold, &clock, &self.policy);
         let refused = matches!(next, Next::Dispatch { .. })
             && fold.attempts().is_empty()

@@ -239,3 +239,43 @@ fn nobody_is_called_missing_while_somebody_is_being_introduced() {
     assert_eq!(closes(0, false), 1);
     assert_eq!(closes(30, true), 1, "but not for long");
 }
+
+#[test]
+fn with_failover_the_next_candidate_has_its_attempts_and_then_it_is_dead() {
+    let route = |fold: &Fold, _: &Hands| decision(["a", "b"].into_iter().find(|agent| !fold.is_done_with(&name(agent))));
+    let mut log = Log::of(Query { attempts: Some(1), failover: Some(true), ..Query::new(name("me"), "request", "?") });
+    log.assign(1, "i");
+    log.answer(1, "i", Outcome::Retry);
+    let mut first = desk(&log, 4);
+    first.heartbeat(&beat(name("b"), "j", &[]), at(4), &route);
+    let actions = first.caught_up(at(10), &route);
+    assert!(matches!(appended(&actions).0, Message::Assign(assign) if assign.agent == name("b") && assign.attempt == 2));
+
+    log.assign_to("b", 2, "j");
+    log.fail_as("b", 2, "j");
+    let mut last = desk(&log, 6);
+    let actions = last.caught_up(at(60), &route);
+    assert!(matches!(appended(&actions).0, Message::Close(close) if close.code == "attempts_spent"), "{actions:?}");
+}
+
+#[test]
+fn an_instance_that_accepts_nothing_goes_last_until_it_works_again() {
+    let mut log = Log::posted();
+    log.assign(1, "i");
+    log.give_up(2, "j", "not_accepted");
+    let mut desk = desk(&log, 4);
+    let trouble = |desk: &Desk| desk.hands().of(&name("a")).map(|(_, hand)| hand.trouble).collect::<Vec<_>>();
+    assert_eq!(trouble(&desk), [None], "it had not been heard then");
+    log.give_up(3, "i", "stalled");
+    read_last(&mut desk, &log, at(5));
+    log.give_up(4, "j", "not_accepted");
+    read_last(&mut desk, &log, at(6));
+    assert_eq!(trouble(&desk), [Some(protocol::Trouble::Deaf)]);
+    desk.heartbeat(&beat(name("a"), "z", &[]), at(6), &router);
+    assert_eq!(desk.hands().free(&name("a")), Some(&instance("z")), "the healthy one first, whatever its name");
+    log.give_up(5, "i", "not_accepted");
+    read_last(&mut desk, &log, at(7));
+    log.accept(5, "i");
+    read_last(&mut desk, &log, at(8));
+    assert_eq!(trouble(&desk), [None, None]);
+}

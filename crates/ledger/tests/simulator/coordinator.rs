@@ -48,6 +48,8 @@ pub(crate) struct Coordinator {
     pub(crate) beat: Option<Rc<Heartbeat>>,
     /// When anything was last heard of which attempt, and which were once silent for too long.
     pub(crate) heard: HashMap<(Key, u32), Ms>,
+    /// When it last showed progress in the ledger.
+    pub(crate) worked: HashMap<(Key, u32), Ms>,
     pub(crate) lapsed: HashSet<(Key, u32)>,
     pub(crate) handed: HashSet<(Key, u32)>,
     /// Appends under way, or that failed just now.
@@ -71,6 +73,7 @@ impl Coordinator {
             wake_at: None,
             beat: None,
             heard: HashMap::new(),
+            worked: HashMap::new(),
             lapsed: HashSet::new(),
             handed: HashSet::new(),
             busy: HashMap::new(),
@@ -201,7 +204,8 @@ impl World {
         let Some(truth) = self.truths.at(&key, stored.seq) else { return };
         let counted = truth.verdicts.last() == Some(&(stored.seq, protocol::Verdict::Counted));
         if let Some((_, attempt, _)) = truth.current.as_ref().filter(|_| counted) {
-            self.heard_of(index, key, *attempt);
+            self.heard_of(index, key.clone(), *attempt);
+            self.coordinators[index].worked.insert((key, *attempt), self.now);
         }
     }
 

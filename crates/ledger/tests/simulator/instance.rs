@@ -5,7 +5,7 @@ use std::{collections::HashSet, rc::Rc};
 use ledger::Key;
 use protocol::{
     Extra, Heartbeat, InstanceId, Kind, Lease, Message, Name, Order, To, Work,
-    message::{Accept, Outcome, Progress, Question},
+    message::{Accept, Failure, Outcome, Progress, Question},
 };
 
 use crate::{
@@ -28,6 +28,7 @@ pub(crate) struct Instance {
     pub(crate) up: bool,
     pub(crate) frozen_until: Ms,
     lease_ms: Option<u64>,
+    stall_ms: Option<u64>,
     /// It never takes anything.
     mute: bool,
     pub(crate) jobs: Vec<Job>,
@@ -55,6 +56,7 @@ impl World {
                     up: false,
                     frozen_until: 0,
                     lease_ms: [None, Some(1500), Some(3000)][self.rng.below(3)],
+                    stall_ms: [None, None, Some(2500)][self.rng.below(3)],
                     mute: self.rng.percent(10),
                     jobs: Vec::new(),
                     seen: HashSet::new(),
@@ -159,11 +161,12 @@ impl World {
         if (instance.mute && !self.calm) || (full && full_means_no) || !instance.seen.insert((key.clone(), work.assign.attempt)) {
             return;
         }
-        let (agent, id, lease_ms) = (instance.agent.clone(), instance.id.clone(), instance.lease_ms);
+        let (agent, id) = (instance.agent.clone(), instance.id.clone());
+        let (lease_ms, stall_ms) = (instance.lease_ms, instance.stall_ms);
         let attempt = work.assign.attempt;
         let endless = work.query.timeout_ms.is_some_and(|ms| ms <= 8000) && self.rng.percent(15);
         self.instances[life.index].jobs.push(Job { key: key.clone(), attempt, asked: 0, endless });
-        let accept = Accept { agent: agent.clone(), attempt, instance: id, lease_ms, extra: Extra::new() };
+        let accept = Accept { agent: agent.clone(), attempt, instance: id, lease_ms, stall_ms, extra: Extra::new() };
         self.say(Kind::Accept, key.id, agent, To::One(key.requester.clone()), Ok(Message::Accept(accept)));
         self.go_on(life, key, attempt);
     }
@@ -210,10 +213,15 @@ impl World {
         instance.jobs.remove(place);
         let outcome = match dice % 10 {
             0 => Outcome::Failed,
-            1 | 2 => Outcome::Retry,
+            1..=3 => Outcome::Retry,
             _ => Outcome::Completed,
         };
-        let answer = requests::answer(agent.clone(), attempt, id, outcome);
+        let failure = match dice % 10 {
+            1 | 2 => Some(Failure { crash: true, ..Failure::new("killed_by_signal", "Signal 6.") }),
+            3 if dice < 70 => Some(Failure::new(Failure::GIVEN_BACK, "It stops.")),
+            _ => None,
+        };
+        let answer = requests::answer(agent.clone(), attempt, id, outcome, failure);
         self.say(Kind::Answer, key.id, agent, to, Ok(answer));
     }
 }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use ledger::{Entry, Key};
 use protocol::{
     InstanceId, Kind, Message, Name, State, Verdict,
-    message::{Assign, Outcome, Query, Reason},
+    message::{Accept, Assign, Failure, Outcome, Query, Reason},
 };
 
 use crate::stream::Stored;
@@ -23,6 +23,8 @@ pub(crate) struct Truth {
     /// The highest attempt so far.
     pub(crate) number: u32,
     pub(crate) spent: usize,
+    /// How many of those took down what ran them.
+    pub(crate) crashes: usize,
     /// Last sequence under the query's guard filter.
     pub(crate) guard: u64,
     /// Who has it in hand.
@@ -30,6 +32,8 @@ pub(crate) struct Truth {
     /// Whether that one has shown that it has it, and the lease that it asked for.
     pub(crate) taken: bool,
     pub(crate) lease_ms: Option<u64>,
+    /// For how long that one may show no progress.
+    pub(crate) stall_ms: Option<u64>,
     /// The id was taken by another requester.
     pub(crate) conflict: bool,
     pub(crate) cancelled: bool,
@@ -62,11 +66,13 @@ pub(crate) fn truth(log: &[&Stored], key: &Key) -> Option<Truth> {
         state: past.state(),
         end: past.end(n).map(|end| past.entries[end].seq),
         number: past.assigns(n).map(|(_, assign)| assign.attempt).max().unwrap_or(0),
-        spent: past.assigns(n).filter(|(i, _)| past.is_taken(*i)).count(),
+        spent: past.assigns(n).filter(|(i, _)| past.is_taken(*i)).count() - past.retries(n, |f| f.code == "instance_stopped"),
+        crashes: past.crashes(n),
         guard: log.iter().filter(|stored| stored.slot == *key && stored.seq >= query.seq).map(|stored| stored.seq).max()?,
         current: past.current(n).map(|(_, assign)| (assign.agent.clone(), assign.attempt, assign.instance.clone())),
         taken: past.current(n).is_some_and(|(i, _)| past.is_taken(i)),
-        lease_ms: past.lease_ms(),
+        lease_ms: past.acceptance().and_then(|accept| accept.lease_ms),
+        stall_ms: past.acceptance().and_then(|accept| accept.stall_ms),
         conflict,
         cancelled: past.counted(n).any(|(_, message)| matches!(message, Message::Cancel(_))),
         deadline: past.deadline,
@@ -180,12 +186,27 @@ impl Past<'_> {
         self.counted(next).any(|(j, message)| j > i && (is_sign(message) || matches!(message, Message::Answer(_))))
     }
 
-    /// The lease that the current instance asked for when it accepted.
-    fn lease_ms(&self) -> Option<u64> {
+    /// What the current instance said when it accepted.
+    fn acceptance(&self) -> Option<&Accept> {
         let n = self.entries.len();
         let (assigned, _) = self.current(n)?;
-        let accept = self.counted(n).find(|(i, message)| *i > assigned && matches!(message, Message::Accept(_)))?;
-        if let Message::Accept(accept) = accept.1 { accept.lease_ms } else { None }
+        let mut after = self.counted(n).filter(|(i, _)| *i > assigned);
+        after.find_map(|(_, message)| if let Message::Accept(accept) = message { Some(accept) } else { None })
+    }
+
+    /// How many attempts took down what ran them: their lease ran out, as what came next says, or they say so.
+    fn crashes(&self, n: usize) -> usize {
+        let lost = |(i, assign): &(usize, &Assign)| self.current(*i).is_some() && assign.gives_up.as_ref().is_some_and(|f| f.crash);
+        self.assigns(n).filter(lost).count() + self.retries(n, |failure| failure.crash)
+    }
+
+    /// How many attempts asked for another one, for a reason of this kind.
+    fn retries(&self, n: usize, kind: impl Fn(&Failure) -> bool) -> usize {
+        let is_one = |message: &Message| match message {
+            Message::Answer(answer) => answer.outcome == Outcome::Retry && answer.failure.as_ref().is_some_and(&kind),
+            _ => false,
+        };
+        self.counted(n).filter(|(_, message)| is_one(message)).count()
     }
 
     fn state(&self) -> State {

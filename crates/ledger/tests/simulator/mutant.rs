@@ -58,6 +58,8 @@ mutants! {
     DoubtIsSuccess by "finishes": "An append whose fate is unknown is taken for stored.",
     RefusalIsSuccess by "finishes": "An append that was refused is taken for stored.",
     AttemptsUnending by "attempts end": "One attempt more than asked for.",
+    CrashesUnending by "crashes end": "A query may take down what runs it as often as it likes.",
+    GivenUpSilently by "what is given up is explained": "Nobody says why an attempt was taken away.",
     ClockUncorrected by "time is the server's": "A clock that is ahead is believed for ever.",
     SecondEndingJudged by "one ending": "The model itself lets a second ending count.",
     ZombieJudged by "only the assigned count": "The model itself lets anybody's work count.",
@@ -174,6 +176,19 @@ pub(crate) fn action(world: &mut World, life: Life, action: Action) -> Result<Op
         (Mutant::AttemptsUnending, Message::Close(close)) if close.reason == Reason::Dead => {
             let Some(mut assign) = last_assign(world, &key) else { return Ok(Some(action)) };
             assign.attempt += 1;
+            let to = To::One(assign.agent.clone());
+            return Ok(with(action, Message::Assign(assign), to));
+        }
+        (Mutant::CrashesUnending, Message::Close(close)) if close.code == "crashed" => {
+            let Some(mut assign) = last_assign(world, &key) else { return Ok(Some(action)) };
+            assign.attempt += 1;
+            assign.gives_up =
+                Some(protocol::message::Failure { crash: true, ..protocol::message::Failure::new("lease_expired", "It died.") });
+            let to = To::One(assign.agent.clone());
+            return Ok(with(action, Message::Assign(assign), to));
+        }
+        (Mutant::GivenUpSilently, Message::Assign(mut assign)) => {
+            assign.gives_up = None;
             let to = To::One(assign.agent.clone());
             return Ok(with(action, Message::Assign(assign), to));
         }

@@ -103,10 +103,15 @@ fn ending(world: &World, key: &Key, truth: &Truth, judged: &[(&Entry, Verdict)])
         Reason::Dead => {
             let spent: BTreeSet<u32> =
                 judged.iter().filter(|(_, verdict)| *verdict == Verdict::Counted).filter_map(|(e, _)| taken(e)).collect();
-            hold("dead when spent", spent.len() >= allowed(world, key), || format!("dead after {spent:?}"))
+            let crashed = close.code == "crashed" && spent.len() >= ledger::MOST_CRASHES;
+            hold("dead when spent", crashed || spent.len() >= allowed(world, key), || format!("dead after {spent:?}"))
         }
         Reason::Rejected | Reason::Unroutable => Ok(()),
     }
+}
+
+fn is_given_back(attempt: &protocol::Attempt) -> bool {
+    attempt.failure.as_ref().is_some_and(|failure| failure.code == "instance_stopped")
 }
 
 /// The attempt that a message shows to have been taken.
@@ -130,7 +135,7 @@ pub(crate) fn views(world: &World, id: QueryId) -> Checked {
             let verdicts: Vec<_> =
                 record.messages.iter().map(|logged| (logged.seq, logged.verdict)).filter(|(_, v)| *v != Verdict::Orphan).collect();
             let has_end = record.answer.is_some() != record.close.is_some();
-            let spent = record.attempts.iter().filter(|attempt| attempt.accepted_at.is_some()).count();
+            let spent = record.attempts.iter().filter(|attempt| attempt.accepted_at.is_some() && !is_given_back(attempt)).count();
             (record.state, record.end_seq, verdicts, has_end, spent)
         });
         let told = Some((truth.state, truth.end, truth.verdicts.clone(), true, truth.spent));

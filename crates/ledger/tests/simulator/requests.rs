@@ -4,7 +4,7 @@
 use ledger::Key;
 use protocol::{
     Extra, InstanceId, Invalid, Kind, Message, Name, QueryId, Subject, To,
-    message::{Accept, Answer, Cancel, Notice, Outcome, Priority, Progress, Query, Reply},
+    message::{Accept, Answer, Cancel, Failure, Notice, Outcome, Priority, Progress, Query, Reply},
 };
 
 use crate::{
@@ -102,7 +102,7 @@ impl World {
         let requester = name(REQUESTERS[[0, 0, 0, 1, 1, 1, 2][self.rng.below(7)]]);
         let mut query = Query::new(requester.clone(), "request", "What is known?");
         query.priority = [None, Some(Priority::Low), Some(Priority::High), Some(Priority::Critical)][self.rng.below(4)];
-        query.attempts = [None, Some(1), Some(2), Some(4)][self.rng.below(4)];
+        query.attempts = [None, Some(1), Some(2), Some(6)][self.rng.below(4)];
         query.timeout_ms = [None, Some(200), Some(3000), Some(8000), Some(60_000), None][self.rng.below(6)];
         let mut to = To::Any;
         if self.rng.percent(30) {
@@ -206,7 +206,8 @@ impl World {
             // Its own progress, to everybody: beside the record, but under the requester's guard.
             _ => return self.aside(&key),
         };
-        let accept = Accept { agent: from.clone(), attempt, instance: instance.clone(), lease_ms: None, extra: Extra::new() };
+        let accept =
+            Accept { agent: from.clone(), attempt, instance: instance.clone(), lease_ms: None, stall_ms: None, extra: Extra::new() };
         self.say(Kind::Accept, key.id, from.clone(), To::One(key.requester.clone()), Ok(Message::Accept(accept)));
         self.answer_as(from, key.id, key.requester, attempt, instance);
     }
@@ -225,7 +226,7 @@ impl World {
     }
 
     fn answer_as(&mut self, agent: Name, id: QueryId, requester: Name, attempt: u32, instance: InstanceId) {
-        let answer = answer(agent.clone(), attempt, instance, Outcome::Completed);
+        let answer = answer(agent.clone(), attempt, instance, Outcome::Completed, None);
         self.say(Kind::Answer, id, agent, To::One(requester), Ok(answer));
     }
 
@@ -236,7 +237,7 @@ impl World {
     }
 }
 
-pub(crate) fn answer(agent: Name, attempt: u32, instance: InstanceId, outcome: Outcome) -> Message {
+pub(crate) fn answer(agent: Name, attempt: u32, instance: InstanceId, outcome: Outcome, failure: Option<Failure>) -> Message {
     Message::Answer(Box::new(Answer {
         agent,
         attempt,
@@ -247,7 +248,7 @@ pub(crate) fn answer(agent: Name, attempt: u32, instance: InstanceId, outcome: O
         facts: Vec::new(),
         unknown: Vec::new(),
         usage: None,
-        failure: None,
+        failure,
         extra: Extra::new(),
     }))
 }

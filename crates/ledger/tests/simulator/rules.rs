@@ -2,7 +2,7 @@
 //!
 //! What a coordinator does is judged by what it had read; what is stored, by the whole ledger.
 
-use ledger::Key;
+use ledger::{Key, MOST_CRASHES};
 use protocol::{
     End, InstanceId, Message, Name, Order, QueryId, State, Stop, Verdict, Work,
     message::{Assign, Close, Query, Reason},
@@ -86,8 +86,11 @@ pub(crate) fn is_lost(world: &World, index: usize, key: &Key, attempt: u32) -> b
     let coordinator = &world.coordinators[index];
     let Some(listening) = coordinator.listening else { return false };
     let Some(truth) = world.truths.at(key, coordinator.read as u64) else { return false };
-    let heard = coordinator.heard.get(&(key.clone(), attempt)).map_or(listening, |heard| listening.max(*heard));
-    world.now - heard >= patience(world, &truth)
+    let since = |at: Option<&Ms>| world.now - at.map_or(listening, |at| listening.max(*at));
+    let silent = since(coordinator.heard.get(&(key.clone(), attempt))) >= patience(world, &truth);
+    let idle = since(coordinator.worked.get(&(key.clone(), attempt)));
+    let may_stall = truth.taken && truth.state != State::Waiting;
+    silent || may_stall && truth.stall_ms.is_some_and(|limit| idle >= limit as Ms)
 }
 
 /// A coordinator wants to append something.
@@ -105,6 +108,9 @@ pub(crate) fn append(world: &World, index: usize, key: &Key, message: &Message) 
             hold("invalid is rejected", good, || format!("c{index} assigns a query that is none: {key:?}"))?;
             hold("cancel stops", !truth.cancelled, || format!("c{index} assigns a cancelled query"))?;
             hold("attempts end", truth.spent < allowed(world, key), || format!("{} attempts spent, and one more", truth.spent))?;
+            let crashes = truth.crashes + usize::from(assign.gives_up.as_ref().is_some_and(|failure| failure.crash));
+            hold("crashes end", crashes < MOST_CRASHES, || format!("{crashes} crashes, and one more try"))?;
+            explained(&truth, assign)?;
             healthy(world, index, key, &truth)?;
             priority(world, index, key, assign)
         }
@@ -113,11 +119,23 @@ pub(crate) fn append(world: &World, index: usize, key: &Key, message: &Message) 
     }
 }
 
+/// Whoever takes an attempt away says why, and says what is so.
+fn explained(truth: &Truth, assign: &Assign) -> Checked {
+    let code = assign.gives_up.as_ref().map(|failure| failure.code.as_str());
+    let right = match (&truth.current, truth.taken) {
+        (None, _) => code.is_none(),
+        (Some(_), false) => code == Some("not_accepted"),
+        (Some(_), true) => matches!(code, Some("lease_expired" | "stalled")),
+    };
+    hold("what is given up is explained", right, || format!("{code:?} for {:?}, taken: {}", truth.current, truth.taken))
+}
+
 fn closes(world: &World, index: usize, key: &Key, truth: &Truth, close: &Close) -> Checked {
     let bad = !is_valid(world, key) || truth.conflict;
     match close.reason {
         Reason::Dead => {
-            hold("dead when spent", truth.spent >= allowed(world, key), || format!("dead after {} attempts", truth.spent))?;
+            let crashed = close.code == "crashed" && truth.crashes + usize::from(truth.taken) >= MOST_CRASHES;
+            hold("dead when spent", crashed || truth.spent >= allowed(world, key), || format!("dead after {} attempts", truth.spent))?;
             healthy(world, index, key, truth)
         }
         Reason::Rejected => {

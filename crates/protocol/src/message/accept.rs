@@ -21,6 +21,11 @@ pub struct Accept {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 100, max = 86_400_000))]
     pub lease_ms: Option<u64>,
+    /// For how long the attempt may show no progress before it is taken from the instance, in milliseconds,
+    /// however lively its heartbeats are. While it waits for input, this clock stands still. Default: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 100, max = 604_800_000))]
+    pub stall_ms: Option<u64>,
     /// Fields of other versions.
     #[serde(flatten)]
     pub extra: Extra,

@@ -63,9 +63,25 @@ pub struct Failure {
     /// What happened, for a person.
     #[schemars(length(min = 1))]
     pub message: String,
+    /// Whether the work took down what ran it, as by a signal. Crashes are counted apart from errors:
+    /// a query ends after three of them. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub crash: bool,
     /// Fields of other versions.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+impl Failure {
+    /// The code with which an instance that stops gives its work back. Such an attempt is not spent:
+    /// nothing went wrong with it.
+    pub const GIVEN_BACK: &str = "instance_stopped";
+
+    /// An error with a stable code.
+    #[must_use]
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), crash: false, extra: Extra::new() }
+    }
 }
 
 /// What an answer cost, where the handler knows it.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Failure;
 use crate::{Decision, Extra, InstanceId, Name};
 
 /// A query given to one instance. Only coordinators write it, under compare-and-set.
@@ -23,6 +24,10 @@ pub struct Assign {
     pub coordinator: InstanceId,
     /// Why this agent.
     pub decision: Decision,
+    /// Why the attempt before it was given up, where no answer ended that one: `not_accepted`,
+    /// `lease_expired` or `stalled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gives_up: Option<Failure>,
     /// Fields of other versions.
     #[serde(flatten)]
     pub extra: Extra,

@@ -67,6 +67,9 @@ pub struct Query {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub path: Option<Vec<Name>>,
+    /// The query, ended without an answer, that this one asks again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replays: Option<QueryId>,
     /// A JSON schema that the answer's `result` must meet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_schema: Option<Value>,
@@ -123,6 +126,7 @@ impl Query {
             gather: None,
             parent: None,
             path: None,
+            replays: None,
             reply_schema: None,
             extra: Extra::new(),
         }

@@ -19,7 +19,7 @@ fn card(agent: &str, answers: &[&str]) -> Card {
 }
 
 fn ask(cards: &[Card], query: &Query, to: &To, silent: &[&str]) -> Decision {
-    Roster::new(cards.to_vec()).route(query, to, |agent| !silent.contains(&agent.as_str()))
+    Roster::new(cards.to_vec()).route(query, to, |agent| !silent.contains(&agent.as_str()), |_| false)
 }
 
 fn query(from: &str) -> Query {
@@ -162,7 +162,7 @@ proptest! {
     ) {
         let live = |agent: &protocol::Name| live & (1 << AGENTS.iter().position(|a| *a == agent.as_str()).unwrap()) != 0;
         let (one, other) = (Roster::new(cards), Roster::new(shuffled));
-        prop_assert_eq!(one.route(&query("me"), &to, live), other.route(&query("me"), &to, live));
+        prop_assert_eq!(one.route(&query("me"), &to, live, |_| false), other.route(&query("me"), &to, live, |_| false));
         prop_assert_eq!(one.nearest("alias-b", 6), other.nearest("alias-b", 6));
     }
 
@@ -170,7 +170,7 @@ proptest! {
     fn nobody_better_was_passed_over(cards in cards(), live in 0..64_usize) {
         let is_live = |agent: &protocol::Name| live & (1 << AGENTS.iter().position(|a| *a == agent.as_str()).unwrap()) != 0;
         let query = query("me");
-        let decision = Roster::new(cards.clone()).route(&query, &To::Any, is_live);
+        let decision = Roster::new(cards.clone()).route(&query, &To::Any, is_live, |_| false);
         prop_assert_eq!(&decision.agent, &decision.candidates.first().map(|c| c.agent.clone()));
         prop_assert!(decision.candidates.iter().all(|c| c.agent != name("me")));
         prop_assert_eq!(decision.steps.last().unwrap().step, decision.step);
