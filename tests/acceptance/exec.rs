@@ -254,6 +254,11 @@ fn a_cancelled_command_is_gone_with_all_that_it_started() {
     up.signal("TERM");
     let _ = up.finish();
     gone(&group, Duration::from_secs(2));
+
+    let up = repository.up();
+    let (_, group) = begin();
+    up.signal("KILL");
+    gone(&group, Duration::from_secs(2));
 }
 
 #[test]

@@ -172,7 +172,7 @@ async fn work_that_an_instance_leaves_behind_is_given_back_at_once() {
     let (stuck, runs) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU32::new(0)));
     let (_first, serving) = bus.serve(Agent::new(name("worker")), gated(stuck, runs.clone())).await;
     let client = bus.client("alice").await;
-    let asking = client.ask(to("worker", "hello")).await.expect("posted");
+    let asking = client.ask(Query { attempts: Some(1), ..to("worker", "hello") }).await.expect("posted");
     eventually_async("in hand", || async { if runs.load(Ordering::SeqCst) == 1 { Ok(()) } else { Err(()) } }).await;
     let (_second, _serving) = bus.serve(Agent::new(name("worker")), gated(Arc::new(Semaphore::new(9)), runs.clone())).await;
 

@@ -4,12 +4,14 @@
 mod api;
 mod bench;
 mod bus;
+mod cluster;
 mod delivery;
 mod deploy;
 mod examples;
 mod exec;
 mod faults;
 mod input;
+mod liveness;
 mod permissions;
 mod secure;
 mod service;

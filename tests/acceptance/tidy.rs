@@ -54,7 +54,9 @@ fn files_are_small() {
 
 #[test]
 fn only_the_nats_room_names_the_client_library() {
-    let strangers = files(&[".rs"]).into_iter().filter(|(path, text)| !path.starts_with("crates/nats") && text.contains("async_nats"));
+    // The laboratory speaks plain NATS: a checker that shares the product's code would share its faults.
+    let at_home = |path: &Path| path.starts_with("crates/nats") || path.starts_with("crates/testkit");
+    let strangers = files(&[".rs"]).into_iter().filter(|(path, text)| !at_home(path) && text.contains("async_nats"));
     let strangers: Vec<_> =
         strangers.map(|(path, _)| path).filter(|path| !path.ends_with("tidy.rs")).map(|path| path.display().to_string()).collect();
     expect_none("Only crates/nats knows async-nats: add what is missing there.", &strangers);

@@ -35,6 +35,8 @@
 
 mod ask;
 mod bus;
+mod dead;
+mod durable;
 mod error;
 mod mailroom;
 mod post;
@@ -43,13 +45,14 @@ mod watch;
 
 pub use ask::{Asking, Ended, Event};
 pub use bus::Bus;
+pub use durable::Durable;
 pub use error::Error;
 pub use post::Receipt;
 pub use serve::{Agent, Done, Fault, Handler, Serving, Task};
 pub use watch::{Watch, Watcher};
 
 pub use ledger::Entry;
-pub use nats::{Facts, Options, Start};
+pub use nats::{Facts, Options, Seen, Start};
 pub use protocol::{
     self, Card, Decision, Fact, FactKey, FactKind, Kind, Message, Name, Presence, Problem, QueryId, Record, Space, State, Summary,
     message::{Answer, Close, Priority, Progress, Query},

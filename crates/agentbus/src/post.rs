@@ -5,7 +5,8 @@ use protocol::{Kind, Message, Problem, QueryId, Record, Subject, To, message::Qu
 
 use crate::{Bus, Error};
 
-/// How often a query is sent whose fate is unknown; each try takes 5 s.
+/// How often a query is sent whose fate is unknown, or that was refused though nothing stands under its id.
+/// A try takes 5 s at most.
 const TRIES: u32 = 3;
 
 /// The ledger has the query.
@@ -44,12 +45,18 @@ impl Bus {
         let to = query.target.clone().map_or(To::Any, To::One);
         let subject = Subject::new(Kind::Query, id, self.name().clone(), to)?;
         let expect = Expect { filter: self.space().queries(id), last: 0 };
-        let mut tries = 0;
+        let (mut tries, mut refused) = (0, false);
         loop {
             tries += 1;
             match self.connection().append(&subject, &message, Some(&expect)).await {
                 Ok(Stored::At(seq)) => return Ok(Receipt { id, seq, repeated: false }),
-                Ok(Stored::Refused) => return self.repeated(id, &body).await,
+                // A cluster now and then refuses what is right, so a first refusal says nothing.
+                Ok(Stored::Refused) if !refused => refused = true,
+                Ok(Stored::Refused) => match self.repeated(id, &body).await {
+                    Err(error) if error.code() == "not_found" && tries < TRIES => tracing::debug!(%id, "refused without a reason"),
+                    Err(error) if error.code() == "not_found" => return Err(unread(id)),
+                    outcome => return outcome,
+                },
                 // It may or may not be stored; under the same id it is one query in any case.
                 Err(error) if error.kind() == NatsKind::Unavailable && tries < TRIES => tracing::debug!(%id, %error, "posting it again"),
                 Err(source) if source.kind() == NatsKind::Unavailable => return Err(Error::Undecided { id, source }),
@@ -81,6 +88,12 @@ impl Bus {
         }
         self.status(id).await
     }
+}
+
+/// The ledger has something under the id, and no coordinator has read it yet.
+fn unread(id: QueryId) -> Error {
+    let problem = Problem::new(NatsKind::Unavailable.code(), format!("the id {id} is taken by a query that is not read yet"));
+    problem.hint("Post it again under the same id.").into()
 }
 
 /// The sequence of an append that nothing can refuse.

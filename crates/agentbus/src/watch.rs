@@ -1,7 +1,10 @@
 //! Watching: what happens on the bus, from the ledger itself, so that nothing is missed and
 //! nothing is shown that was not stored.
+//!
+//! Who watches from now on may fall behind, and is told by how much. A watcher that must see everything although it
+//! is stopped now and then keeps its place: see [`crate::Durable`].
 
-use nats::{Reader, Start};
+use nats::{Replay, Seen, Start};
 use protocol::{Kind, Name, QueryId};
 
 use crate::{Bus, Entry, Error};
@@ -26,8 +29,9 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// Whether an entry is among what is watched.
-    fn takes(&self, entry: &Entry) -> bool {
+    /// Whether something that is seen is among what is watched.
+    pub(crate) fn takes(&self, seen: &Seen) -> bool {
+        let Seen::Entry(entry) = seen else { return true };
         let subject = &entry.subject;
         self.kind.is_none_or(|kind| kind == subject.kind())
             && self.agent.as_ref().is_none_or(|agent| agent == subject.from())
@@ -35,7 +39,7 @@ impl Watch {
     }
 
     /// The subject filters that the server applies.
-    fn filters(&self, bus: &Bus) -> Vec<String> {
+    pub(crate) fn filters(&self, bus: &Bus) -> Vec<String> {
         let space = bus.space();
         match (self.kind, &self.agent, self.query) {
             (_, _, Some(id)) => vec![space.record(id)],
@@ -50,12 +54,12 @@ impl Watch {
 /// A watch under way. It survives the loss of its connection.
 #[derive(Debug)]
 pub struct Watcher {
-    reader: Reader,
+    replay: Replay,
     watch: Watch,
 }
 
 impl Bus {
-    /// Begins to watch.
+    /// Begins to watch. From a place in the past, it shows what has been archived since, too.
     ///
     /// ```
     /// # use agentbus::{Bus, Kind, Options, Start, Watch};
@@ -76,8 +80,8 @@ impl Bus {
     /// # Errors
     /// `no_ledger`, `unavailable`.
     pub async fn watch(&self, watch: Watch) -> Result<Watcher, Error> {
-        let reader = Reader::open(self.connection().clone(), watch.start, watch.filters(self)).await?;
-        Ok(Watcher { reader, watch })
+        let replay = Replay::open(self.connection().clone(), watch.start, None, watch.filters(self)).await?;
+        Ok(Watcher { replay, watch })
     }
 }
 
@@ -85,16 +89,34 @@ impl Watcher {
     /// The next message. Waits until there is one.
     pub async fn next(&mut self) -> Entry {
         loop {
-            let entry = self.reader.next().await;
-            if self.watch.takes(&entry) {
-                return entry;
+            if let Seen::Entry(entry) = self.seen().await {
+                return *entry;
+            }
+        }
+    }
+
+    /// The next message, or which sequences it cannot have: what was erased or dropped from the ledger before it was
+    /// read. Only who watches everything is told of these.
+    pub async fn seen(&mut self) -> Seen {
+        loop {
+            let seen = self.replay.next().await;
+            if self.watch.takes(&seen) {
+                return seen;
             }
         }
     }
 
     /// Whether everything that was stored when the last message came has been shown.
     #[must_use]
-    pub const fn is_caught_up(&self) -> bool {
-        self.reader.is_caught_up()
+    pub fn is_caught_up(&self) -> bool {
+        self.replay.is_caught_up()
+    }
+
+    /// How many sequences of the ledger are still to come. Of a watch that is narrowed, that is the most it can be.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn behind(&self) -> Result<u64, Error> {
+        Ok(self.replay.behind().await?)
     }
 }

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        agents, ask, bench, cancel, completions, context, doctor, history, init, lint, list, notify, post, progress, route, schema, serve,
-        status, trust, up, watch,
+        agents, ask, backup, bench, cancel, completions, context, dead, doctor, history, init, lint, list, notify, post, progress, route,
+        schema, serve, status, trust, up, watch,
     },
     options::Global,
 };
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     List(list::List),
     /// Cancel a query
     Cancel(cancel::Cancel),
+    /// List dead letters, or ask one again
+    Dead(dead::Dead),
     /// Report progress outside a query
     Progress(progress::Progress),
     /// Send a delivery notification
@@ -61,6 +63,10 @@ pub(crate) enum Command {
     Trust(trust::Trust),
     /// Print the schema of a message, or list the schemas
     Schema(schema::Schema),
+    /// Copy everything that a bus keeps into a folder, while it runs
+    Backup(backup::Backup),
+    /// Bring a backup back, into a server or data folder that has no such bus
+    Restore(backup::Restore),
     /// Measure how fast the bus is on this machine, beside plain NATS
     Bench(bench::Bench),
     /// Check everything that a bus rests on, and say how to mend it
@@ -69,6 +75,9 @@ pub(crate) enum Command {
     Init(init::Init),
     /// Print a script that completes these commands in a shell
     Completions(completions::Completions),
+    /// Kill the commands of an agent host when it is gone
+    #[command(hide = true)]
+    Warden,
     /// Hold the embedded server, and end it when this process's parent is gone
     #[command(hide = true)]
     Guard {
@@ -90,6 +99,8 @@ impl Command {
             | Self::List(list::List { json, .. })
             | Self::Agents(agents::Agents { json, .. })
             | Self::Route(route::Route { json, .. })
+            | Self::Backup(backup::Backup { json, .. })
+            | Self::Restore(backup::Restore { json, .. })
             | Self::Doctor(doctor::Doctor { json, .. })
             | Self::Cancel(cancel::Cancel { json, .. })
             | Self::Progress(progress::Progress { json, .. })
@@ -97,6 +108,7 @@ impl Command {
             | Self::Schema(schema::Schema { json, .. })
             | Self::Lint(lint::Lint { json, .. }) => *json,
             Self::Context(context) => context.wants_json(),
+            Self::Dead(dead) => dead.wants_json(),
             Self::Bench(bench) => bench.wants_json(),
             _ => false,
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use agentbus::{Bus, Name, Options};
+use agentbus::{Bus, Name, Options, QueryId};
 use serde::Deserialize;
 
 use crate::{
@@ -39,6 +39,18 @@ pub(crate) async fn connect(global: &Global, name: Name) -> Result<Bus, Failure>
 /// The same, as another name than a moment ago: says nothing of where the bus is.
 pub(crate) async fn reconnect(global: &Global, name: Name) -> Result<Bus, Failure> {
     join(global, find(global)?, name).await
+}
+
+/// A connection under the name of whoever asked.
+pub(crate) async fn as_requester(global: &Global, id: QueryId) -> Result<Bus, Failure> {
+    let reader: Name = "cli".parse().map_err(agentbus::Error::from)?;
+    let bus = connect(global, reader).await?;
+    let record = bus.status(id).await?;
+    if record.requester == *bus.name() {
+        return Ok(bus);
+    }
+    bus.close().await;
+    reconnect(global, record.requester).await
 }
 
 /// Connects to this bus, and says where it was looked for if that fails.

@@ -8,7 +8,7 @@ use std::{
 
 use agentbus::{Bus, Name};
 use clap::Args;
-use handlers::{LeftOut, Sources, Staff, Why};
+use handlers::{LeftOut, Sources, Staff, Why, warden::Warden};
 use roster::{Config, Definition, Diagnostic, Handler};
 
 use crate::{bus, commands::trust, failure::Failure, printer, show};
@@ -95,7 +95,8 @@ impl Agents {
         let trust = trust::record()?;
         let bus = Bus::connect(options).await?;
         let observer: Name = "context-manager".parse().map_err(agentbus::Error::from)?;
-        let sources = Sources { workdir: self.workdir.clone(), observer, trust };
+        let warden = Some(Warden { program: std::env::current_exe()?, args: vec!["warden".into()] });
+        let sources = Sources { workdir: self.workdir.clone(), observer, trust, warden };
         let mut staff = Staff::start(&bus, definitions, sources).await?;
         if tokio::time::timeout(Duration::from_secs(20), staff.known()).await.is_err() {
             printer::say("warning: no coordinator has greeted the agents yet; they are given work when one does");

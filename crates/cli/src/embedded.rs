@@ -9,13 +9,14 @@ use std::{
     time::Duration,
 };
 
-use nats::server::{self, Event, Server};
+use nats::server::{self, Event, Finder, Server};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     failure::{Exit, Failure},
+    home::Home,
     printer,
 };
 
@@ -27,6 +28,16 @@ const ROOM: u64 = 64 << 20;
 
 /// The time between two looks at the disk.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How the server of a data folder is started: found or fetched, with a guard that ends it with this process.
+pub(crate) async fn options(home: &Home) -> Result<server::Options, Failure> {
+    let found = Finder::from_env().find_or_fetch(|event| printer::say(event.to_string())).await?;
+    let mut options = server::Options::new(found.path, home.server());
+    options.lock_wait = Duration::from_secs(6);
+    options.ready_within = Duration::from_secs(60);
+    options.guard = Some(server::Guard { program: std::env::current_exe()?, args: vec!["guard".into()] });
+    Ok(options)
+}
 
 /// The embedded server, kept running.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::{Exit, Failure};
 
 /// The folder's name.
-const NAME: &str = ".agentbus";
+pub(crate) const NAME: &str = ".agentbus";
 
 /// The file in it that says that it was made here.
 const MARK: &str = "made-here";

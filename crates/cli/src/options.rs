@@ -89,6 +89,11 @@ pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
     std::time::Duration::try_from(duration).map_err(|_| "a duration may not be negative".to_owned())
 }
 
+/// Copies of a stream in a cluster: an odd number, since an even one survives no more failures than one less.
+pub(crate) fn replicas(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|replicas| [1, 3, 5].contains(replicas)).ok_or_else(|| "use 1, 3 or 5".to_owned())
+}
+
 /// A duration that a query may wait: not nothing, and at most what the contract allows.
 fn timeout(text: &str) -> Result<std::time::Duration, String> {
     let most = std::time::Duration::from_millis(agentbus::protocol::MAX_TIMEOUT_MS);

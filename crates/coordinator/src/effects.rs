@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use ledger::{Action, Appended, Key};
 use nats::{Connection, Expect, Kind, Stored};
-use protocol::{Message, Subject};
+use protocol::{Kind as Wire, Message, Subject};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use crate::event::Event;
+use crate::{crash, event::Event};
 
 /// The pause after an append that failed for another reason than a refusal.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -49,6 +49,13 @@ impl Effects {
     }
 
     async fn append(&self, key: &Key, subject: &Subject, message: &Message, last: u64) -> Appended {
+        crash::point(if subject.kind() == Wire::Assign { "assign.decided" } else { "close.decided" });
+        let appended = self.append_once(key, subject, message, last).await;
+        crash::point(if subject.kind() == Wire::Assign { "assign.stored" } else { "close.stored" });
+        appended
+    }
+
+    async fn append_once(&self, key: &Key, subject: &Subject, message: &Message, last: u64) -> Appended {
         let expect = Expect { filter: self.connection.space().guard(key.id, &key.requester), last };
         match self.connection.append(subject, message, Some(&expect)).await {
             Ok(Stored::At(seq)) => Appended::Stored(seq),
@@ -69,13 +76,16 @@ impl Effects {
 /// Sends core messages, one after the other.
 async fn send(connection: Connection, mut waiting: mpsc::Receiver<Action>) {
     while let Some(action) = waiting.recv().await {
+        let is_end = matches!(action, Action::End { .. });
+        crash::point(if is_end { "end.signalling" } else { "work.handing" });
         let sent = match &action {
             Action::Hand { agent, instance, order } => connection.hand(agent, instance, order).await,
             Action::End { requester, end } => connection.end(requester, end).await,
-            Action::Append { .. } => continue,
+            Action::Append { .. } | Action::Archive { .. } | Action::LookUp { .. } => continue,
         };
         if let Err(error) = sent {
             tracing::warn!(%error, "a message was not sent");
         }
+        crash::point(if is_end { "end.signalled" } else { "work.handed" });
     }
 }

@@ -11,6 +11,7 @@
 mod agents;
 mod api;
 mod clock;
+mod crash;
 mod effects;
 mod event;
 mod feed;

@@ -16,8 +16,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     agents::{self, Agents},
-    api::{self, Waiters},
+    api::{self, Dead, Waiters},
     clock::{Clock, Hearing},
+    crash,
     effects::Effects,
     event::Event,
     feed::{self, Fed},
@@ -82,6 +83,7 @@ impl Coordinator {
             effects,
             ledger,
             waiters: Waiters::default(),
+            dead: Dead::default(),
             caught_up: false,
             behind_since: None,
         };
@@ -121,6 +123,7 @@ pub(crate) struct Service {
     pub(crate) effects: Effects,
     ledger: Ledger,
     pub(crate) waiters: Waiters,
+    pub(crate) dead: Dead,
     /// Whether the ledger has been read to its end once: only then does the desk act.
     caught_up: bool,
     /// Since when there has been more to read.
@@ -198,13 +201,15 @@ impl Service {
     fn fed(&mut self, Fed { steps, caught_up }: Fed) {
         let now = self.now();
         for step in steps {
+            self.dead.unreadable(&step, self.effects.connection.space());
             match step {
                 Step::Entry(entry) => {
+                    crash::point("entry.read");
                     let actions = self.desk.read(&entry, now, &self.agents);
                     self.perform(actions);
                 }
-                Step::PassedOver { key, seq } => self.desk.passed_over(&key, seq),
-                Step::Nothing => {}
+                Step::PassedOver { key: Some(key), seq, .. } => self.desk.passed_over(&key, seq),
+                Step::PassedOver { .. } | Step::Nothing => {}
             }
         }
         if caught_up && !self.caught_up {
@@ -348,6 +353,7 @@ impl Service {
             };
             self.effects.perform(action);
             if let Some(key) = ended {
+                self.desk.book().get(&key).into_iter().for_each(|fold| self.dead.ended(fold));
                 api::ended(self, &key);
             }
         }

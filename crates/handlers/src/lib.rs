@@ -14,5 +14,6 @@ pub mod inspect;
 mod probe;
 mod staff;
 pub mod trust;
+pub mod warden;
 
 pub use staff::{LeftOut, Sources, Staff, Why};

@@ -252,7 +252,7 @@ mod tests {
         Record::change(&record, |record| record.allow(Grant::of(&definition, folder).into_iter().collect())).unwrap();
         let gate = Arc::new(Gate::new(&definition, folder.to_owned(), record));
         let mut probes = Probes::default();
-        probes.add(&definition, folder, &gate, &Groups::new());
+        probes.add(&definition, folder, &gate, &Groups::new(None));
         probes
     }
 

@@ -15,6 +15,7 @@ use crate::{
     },
     probe::Probes,
     trust::{Gate, Grant, Record, RecordError, Untrusted},
+    warden::Warden,
 };
 
 /// How many agents are made ready at once: each waits for the server, and none for another.
@@ -43,6 +44,8 @@ pub struct Sources {
     pub observer: Name,
     /// The record of what is trusted ([`Record`]).
     pub trust: PathBuf,
+    /// What kills their commands if this process is killed. None: nothing does.
+    pub warden: Option<Warden>,
 }
 
 /// What of a definition does not run, and why.
@@ -94,7 +97,7 @@ impl Staff {
     /// `no_ledger`, `unavailable`.
     pub async fn start(bus: &Bus, definitions: &[Definition], sources: Sources) -> Result<Self, Error> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let commands = GroupsGuard(Groups::new());
+        let commands = GroupsGuard(Groups::new(sources.warden.clone()));
         let mut hiring = Hiring::new(&sources, commands.0.clone());
         definitions.iter().for_each(|definition| hiring.consider(definition));
         let Hiring { hired, probes, left_out, .. } = hiring;

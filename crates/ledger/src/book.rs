@@ -98,6 +98,30 @@ impl Book {
         folds.iter().find(|fold| fold.key().requester == *asker).or(folds.first())
     }
 
+    /// Whether nothing is open under an id: every query that was stored under it has ended, if there is one.
+    #[must_use]
+    pub fn is_finished(&self, id: QueryId) -> bool {
+        self.folds.get(&id).is_none_or(|folds| folds.iter().all(|fold| fold.ended().is_some()))
+    }
+
+    /// Forgets the queries that were stored under an id up to this sequence: they have left the ledger.
+    pub(crate) fn forget(&mut self, id: QueryId, upto: u64) {
+        self.forget_where(id, |fold| fold.posted().seq <= upto);
+    }
+
+    /// Forgets one query.
+    pub(crate) fn forget_one(&mut self, key: &Key) {
+        self.forget_where(key.id, |fold| fold.key() == key);
+    }
+
+    fn forget_where(&mut self, id: QueryId, gone: impl Fn(&Fold) -> bool) {
+        let Some(folds) = self.folds.get_mut(&id) else { return };
+        folds.retain(|fold| !gone(fold));
+        if folds.is_empty() {
+            self.folds.remove(&id);
+        }
+    }
+
     /// Every query, in no order.
     pub fn folds(&self) -> impl Iterator<Item = &Fold> {
         self.folds.values().flatten()

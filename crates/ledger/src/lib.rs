@@ -6,8 +6,10 @@
 //! Reading order: [`Entry`] is one stored message, [`Fold`] is the state of one query and the
 //! rules by which messages change it, [`Book`] holds the folds of a whole ledger, [`decide`]
 //! says what a coordinator should do about one query, [`Hands`] and [`Queue`] say which query
-//! goes to which instance, and [`Desk`] puts them together: the pure half of a coordinator.
+//! goes to which instance, [`Pack`] is what the archive keeps of what is over, and [`Desk`] puts them
+//! together: the pure half of a coordinator.
 
+mod archive;
 mod attempt;
 mod book;
 mod decide;
@@ -16,10 +18,12 @@ mod entry;
 mod fold;
 mod hands;
 mod queue;
+mod shelf;
 #[cfg(test)]
 mod testing;
 mod view;
 
+pub use archive::{Archived, BadPack, Looked, Pack, Page, Tombstone, fitting, ranges};
 pub use attempt::Attempt;
 pub use book::{Applied, Book};
 pub use decide::{MOST_CRASHES, Next, Now, Policy, decide};
@@ -28,4 +32,5 @@ pub use entry::{Entry, Key};
 pub use fold::{Content, Ended, Fold, Posted};
 pub use hands::{Hand, Hands};
 pub use queue::{Queue, Ticket};
+pub use shelf::Retention;
 pub use view::{record, summary};

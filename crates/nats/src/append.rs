@@ -10,13 +10,13 @@ use uuid::Uuid;
 
 use crate::{Connection, Error, Kind};
 
-const BUS_VERSION: HeaderName = HeaderName::from_static(VERSION_HEADER);
+pub(crate) const BUS_VERSION: HeaderName = HeaderName::from_static(VERSION_HEADER);
 const CE_SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");
 const CE_ID: HeaderName = HeaderName::from_static("ce-id");
 const CE_TYPE: HeaderName = HeaderName::from_static("ce-type");
 const CE_SOURCE: HeaderName = HeaderName::from_static("ce-source");
 const CE_TIME: HeaderName = HeaderName::from_static("ce-time");
-const EXPECTED_LAST: HeaderName = HeaderName::from_static("Nats-Expected-Last-Subject-Sequence");
+pub(crate) const EXPECTED_LAST: HeaderName = HeaderName::from_static("Nats-Expected-Last-Subject-Sequence");
 const EXPECTED_FILTER: HeaderName = HeaderName::from_static("Nats-Expected-Last-Subject-Sequence-Subject");
 
 /// What an append excludes: it is stored only if the last sequence under `filter` is `last`.
@@ -68,7 +68,12 @@ impl Connection {
             headers.insert(EXPECTED_FILTER, expect.filter.as_str());
         }
         self.fits_ledger(body.len())?;
-        let published = self.js.publish_with_headers(subject.in_space(self.space()), headers, body.into()).await;
+        self.store(subject.in_space(self.space()), headers, body).await
+    }
+
+    /// Stores a message in whatever stream captures its subject.
+    pub(crate) async fn store(&self, subject: String, headers: HeaderMap, body: Vec<u8>) -> Result<Stored, Error> {
+        let published = self.js.publish_with_headers(subject, headers, body.into()).await;
         let acknowledged = match published {
             Ok(acknowledgement) => acknowledgement.await,
             Err(error) => Err(error),

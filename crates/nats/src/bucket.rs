@@ -7,7 +7,7 @@ use async_nats::jetstream::{
 use bytes::Bytes;
 use futures::StreamExt;
 
-use crate::{Connection, Error, Kind, append, connect::ANSWER};
+use crate::{Connection, Error, Kind, append, connect::ANSWER, ledger};
 
 /// How many earlier values a bucket keeps for each key.
 const HISTORY: i64 = 16;
@@ -19,13 +19,19 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// Opens a bucket; makes it, for at most `max_bytes`, if there is none.
+    /// Opens a bucket; makes it, for at most `max_bytes` and with as many copies as the ledger has, if there is none.
     pub(crate) async fn open(connection: &Connection, name: String, description: &str, max_bytes: i64) -> Result<Self, Error> {
         let client = connection.client.clone();
         if let Ok(store) = connection.js.get_key_value(&name).await {
             return Ok(Self { store, client });
         }
-        let config = Config { bucket: name, description: description.to_owned(), history: HISTORY, max_bytes, ..Default::default() };
+        let num_replicas = match ledger::info(connection).await {
+            Ok(info) => info.config.num_replicas,
+            Err(error) if error.kind() == Kind::NoLedger => 1,
+            Err(error) => return Err(error),
+        };
+        let description_of = description.to_owned();
+        let config = Config { bucket: name, description: description_of, history: HISTORY, max_bytes, num_replicas, ..Default::default() };
         match connection.js.create_key_value(config).await {
             Ok(store) => Ok(Self { store, client }),
             Err(error) if is_full(&error) => {
@@ -47,6 +53,34 @@ impl Bucket {
     /// The current value of a key, if there is one.
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
         self.store.get(key).await.map_err(|error| Error::new(Kind::Unavailable, error))
+    }
+
+    /// The current value of a key with its revision, if there is one.
+    pub(crate) async fn entry(&self, key: &str) -> Result<Option<(Bytes, u64)>, Error> {
+        let entry = self.store.entry(key).await.map_err(|error| Error::new(Kind::Unavailable, error))?;
+        let entry = entry.filter(|entry| entry.operation == async_nats::jetstream::kv::Operation::Put);
+        Ok(entry.map(|entry| (entry.value, entry.revision)))
+    }
+
+    /// Puts a value if the key's revision still is this one (0: it has none). Returns the new one; none if it is another.
+    pub(crate) async fn update(&self, key: &str, value: Vec<u8>, revision: u64) -> Result<Option<u64>, Error> {
+        use async_nats::jetstream::kv::{CreateErrorKind as Create, UpdateErrorKind as Update};
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            let kind = if is_full(error) { Kind::StorageFull } else { Kind::Unavailable };
+            Error::new(kind, error)
+        };
+        if revision == 0 {
+            return match self.store.create(key, value.into()).await {
+                Ok(revision) => Ok(Some(revision)),
+                Err(error) if error.kind() == Create::AlreadyExists => Ok(None),
+                Err(error) => Err(failed(&error)),
+            };
+        }
+        match self.store.update(key, value.into(), revision).await {
+            Ok(revision) => Ok(Some(revision)),
+            Err(error) if error.kind() == Update::WrongLastRevision => Ok(None),
+            Err(error) => Err(failed(&error)),
+        }
     }
 
     /// Removes a key; returns whether it was there.

@@ -3,7 +3,7 @@
 
 use protocol::{Card, schema};
 
-use crate::{Connection, Error, Kind, bucket::Bucket};
+use crate::{Connection, Error, Kind, bucket::Bucket, election::elected};
 
 /// The bytes that all cards may take, with their history: 16 MiB.
 const MAX_BYTES: i64 = 16 << 20;
@@ -19,12 +19,13 @@ impl std::fmt::Debug for Cards {
 }
 
 impl Cards {
-    /// Opens the store; makes it if there is none.
+    /// Opens the store; makes it if there is none. A cluster that is electing is waited for, 20 s at most.
     ///
     /// # Errors
     /// `unavailable`.
     pub async fn open(connection: &Connection) -> Result<Self, Error> {
-        Bucket::open(connection, connection.space().agents(), "agentbus: cards of agents", MAX_BYTES).await.map(Self)
+        let open = || Bucket::open(connection, connection.space().agents(), "agentbus: cards of agents", MAX_BYTES);
+        elected(open).await.map(Self)
     }
 
     /// Keeps a card.

@@ -22,7 +22,7 @@ pub(crate) fn step(space: &Space, seq: u64, time: Timestamp, subject: &str, repl
         Ok(subject) => subject,
         Err(error) => {
             tracing::warn!(seq, subject, %error, "a stored message has no subject of this bus; passed over");
-            return guarded(subject).map_or(Step::Nothing, |key| Step::PassedOver { key, seq });
+            return Step::PassedOver { key: guarded(subject), seq, time, subject: subject.to_owned(), reason: error.to_string() };
         }
     };
     let body = if replayed {

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use async_nats::jetstream::{
     ErrorCode,
-    context::CreateStreamErrorKind as Create,
+    context::{CreateStreamError, CreateStreamErrorKind as Create},
     stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType},
 };
 use protocol::MAX_TIMEOUT_MS;
 
-use crate::{Connection, Error, Kind};
+use crate::{Connection, Error, Kind, election::elected};
 
 /// How large the ledger may grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes that the ledger may take. Default 4 GiB.
     pub max_bytes: u64,
-    /// Copies in a cluster. Default 1.
+    /// Copies in a cluster: of the ledger, and of what is made for the bus after it. Default 1.
     pub replicas: usize,
 }
 
@@ -38,18 +38,16 @@ pub struct Ledger {
 pub(crate) const ALLOWED: &str = "agentbus.max_bytes";
 
 impl Ledger {
-    /// Opens the ledger; makes it if there is none, and refuses one whose settings break its promises.
+    /// Opens the ledger; makes it if there is none, and refuses one whose settings break its promises. A cluster
+    /// that is electing is waited for, 20 s at most.
     ///
     /// # Errors
-    /// `ledger_settings` names every setting that is wrong; `storage_full` where the disk has no room for it.
+    /// `ledger_settings` names every setting that is wrong, fewer copies than wanted among them; `storage_full`
+    /// where the disk has no room for it; `unavailable` where the cluster has no quorum.
     pub async fn open(connection: Connection, limits: Limits) -> Result<Self, Error> {
         let wanted = config(&connection, limits);
-        let made = connection.js.get_or_create_stream(wanted.clone()).await;
-        let stream = made.map_err(|error| match error.kind() {
-            Create::TimedOut => Error::new(Kind::Unavailable, error),
-            Create::JetStream(cause) if cause.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED => Error::new(Kind::StorageFull, cause),
-            _ => Error::new(Kind::LedgerSettings, error),
-        })?;
+        let made = elected(|| async { connection.js.get_or_create_stream(wanted.clone()).await.map_err(|error| unopened(&error)) });
+        let stream = made.await?;
         let config = &stream.cached_info().config;
         let wrong = differences(config, &wanted);
         if !wrong.is_empty() {
@@ -87,6 +85,20 @@ impl Ledger {
         let config = Config { max_bytes, ..info.config };
         let updated = self.connection.js.update_stream(config).await;
         updated.map(drop).map_err(|error| Error::new(Kind::Unavailable, error))
+    }
+}
+
+/// What a cluster answers while too few of it are there: 10005, 10008, 10009 and 10118.
+const LEADERLESS: [ErrorCode; 4] =
+    [ErrorCode::CLUSTER_NO_PEERS, ErrorCode::CLUSTER_NOT_AVAILABLE, ErrorCode::CLUSTER_NOT_LEADER, ErrorCode::STREAM_OFFLINE];
+
+/// Why the stream could not be opened.
+fn unopened(error: &CreateStreamError) -> Error {
+    match error.kind() {
+        Create::TimedOut | Create::JetStreamUnavailable | Create::Response => Error::new(Kind::Unavailable, error),
+        Create::JetStream(cause) if LEADERLESS.contains(&cause.error_code()) => Error::new(Kind::Unavailable, cause),
+        Create::JetStream(cause) if cause.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED => Error::new(Kind::StorageFull, cause),
+        _ => Error::new(Kind::LedgerSettings, error),
     }
 }
 
@@ -146,6 +158,8 @@ pub(crate) fn differences(is: &Config, wanted: &Config) -> Vec<String> {
     check(is.discard == DiscardPolicy::New, "discard is not 'new': stored messages could vanish".to_owned());
     check(is.storage == StorageType::File, "storage is not 'file'".to_owned());
     check(is.allow_direct, "allow_direct is off".to_owned());
+    let copies = |config: &Config| config.num_replicas.max(1);
+    check(copies(is) >= copies(wanted), format!("num_replicas is {}, not {}", copies(is), copies(wanted)));
     check(is.max_message_size > 0, "max_msg_size is not set: a query could be too large to be handed over".to_owned());
     check(is.max_messages <= 0, "max_msgs is set: open queries could block new ones".to_owned());
     check(is.max_messages_per_subject <= 0, "max_msgs_per_subject is set: history would have holes".to_owned());

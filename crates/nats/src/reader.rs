@@ -35,15 +35,20 @@ const AGAIN: Duration = Duration::from_millis(200);
 pub enum Step {
     /// The next entry.
     Entry(Box<Entry>),
-    /// A stored message whose subject is none of the bus. It is nobody's message, and yet the
-    /// server counts it under the guard of this query.
+    /// A stored message whose subject is none of the bus: it is nobody's message.
     PassedOver {
-        /// The id, and whose name it stands under.
-        key: Key,
+        /// The query under whose guard the server counts it all the same, if there is one.
+        key: Option<Key>,
         /// Its sequence.
         seq: u64,
+        /// When it was stored.
+        time: Timestamp,
+        /// Its subject.
+        subject: String,
+        /// What is wrong with that.
+        reason: String,
     },
-    /// Nothing yet: junk, or the loss of the connection.
+    /// Nothing yet, as after the loss of the connection.
     Nothing,
 }
 

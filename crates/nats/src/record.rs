@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures::StreamExt;
-use ledger::Entry;
+use ledger::{Entry, Page};
 use protocol::QueryId;
 use serde_json::json;
 
@@ -11,6 +11,9 @@ use crate::{Connection, Error, Kind, Step, connect::ANSWER, convert};
 /// Messages a batch.
 const BATCH: u64 = 512;
 
+/// Bytes a batch.
+const BATCH_BYTES: u64 = 4 << 20;
+
 impl Connection {
     /// Every entry under an id, in ledger order, from sequence `from` on (reading from the
     /// query's own sequence spares the server a search).
@@ -18,15 +21,44 @@ impl Connection {
     /// # Errors
     /// `unavailable`, `no_ledger`.
     pub async fn entries(&self, id: QueryId, from: u64) -> Result<Vec<Entry>, Error> {
-        let mut entries = Vec::new();
-        let mut next = from.max(1);
-        loop {
-            let more = self.batch(id, next, &mut entries).await?;
-            match more {
-                Some(seq) => next = seq + 1,
-                None => return Ok(entries),
-            }
+        let pages = self.pages(id, from, u64::MAX).await?;
+        Ok(pages.iter().filter_map(|page| self.entry(page)).collect())
+    }
+
+    /// What a stored message says; none if it is no message of the bus.
+    #[must_use]
+    pub fn entry(&self, page: &Page) -> Option<Entry> {
+        match convert::step(self.space(), page.seq, page.time, &page.subject, page.replayed, &page.body) {
+            Step::Entry(entry) => Some(*entry),
+            _ => None,
         }
+    }
+
+    /// Every message that the ledger has under an id, as it is stored, from one sequence to another.
+    ///
+    /// # Errors
+    /// As [`Connection::entries`].
+    pub async fn pages(&self, id: QueryId, from: u64, upto: u64) -> Result<Vec<Page>, Error> {
+        let mut pages = Vec::new();
+        let mut next = Some(from);
+        while let Some(from) = next {
+            let (more, then) = self.some_pages(id, from, upto).await?;
+            pages.extend(more);
+            next = then;
+        }
+        Ok(pages)
+    }
+
+    /// As many of them as are read at once, 4 MiB or a little more; and where to go on, if there may be more.
+    ///
+    /// # Errors
+    /// As [`Connection::entries`].
+    pub async fn some_pages(&self, id: QueryId, from: u64, upto: u64) -> Result<(Vec<Page>, Option<u64>), Error> {
+        let mut pages = Vec::new();
+        let last = self.batch(id, from.max(1), &mut pages).await?;
+        // It may have gone too far.
+        pages.truncate(pages.partition_point(|page| page.seq <= upto));
+        Ok((pages, last.and_then(|last| last.checked_add(1)).filter(|next| *next <= upto)))
     }
 
     /// The last sequence under a filter; 0 if there is none.
@@ -44,12 +76,28 @@ impl Connection {
         }
     }
 
+    /// Whether the message that was the last under a filter, at `seq`, is no longer stored, nor any after it. The
+    /// stream's leader is asked, as a copy may lag behind.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn is_removed(&self, filter: &str, seq: u64) -> Result<bool, Error> {
+        use async_nats::jetstream::stream::RawMessageErrorKind as Get;
+        let unavailable = |error: &dyn std::fmt::Display| Error::new(Kind::Unavailable, error);
+        let stream = self.js.get_stream_no_info(self.space().ledger()).await.map_err(|error| unavailable(&error))?;
+        match stream.get_last_raw_message_by_subject(filter).await {
+            Ok(message) => Ok(message.sequence < seq),
+            Err(error) if error.kind() == Get::NoMessageFound => Ok(true),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
     /// One batch; the last sequence of it if there is more.
-    async fn batch(&self, id: QueryId, from: u64, entries: &mut Vec<Entry>) -> Result<Option<u64>, Error> {
+    async fn batch(&self, id: QueryId, from: u64, pages: &mut Vec<Page>) -> Result<Option<u64>, Error> {
         let unavailable = |error: &dyn std::fmt::Display| Error::new(Kind::Unavailable, error);
         let inbox = self.client.new_inbox();
         let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| unavailable(&error))?;
-        let request = json!({"seq": from, "next_by_subj": self.space().record(id), "batch": BATCH}).to_string();
+        let request = json!({"seq": from, "next_by_subj": self.space().record(id), "batch": BATCH, "max_bytes": BATCH_BYTES}).to_string();
         let subject = format!("$JS.API.DIRECT.GET.{}", self.space().ledger());
         self.client.publish_with_reply(subject, inbox, Bytes::from(request)).await.map_err(|error| unavailable(&error))?;
         let mut last = 0;
@@ -76,9 +124,7 @@ impl Connection {
             last = seq;
             // The server's own Nats-Stream header comes first; a second one was stored with the message.
             let replayed = message.headers.as_ref().is_some_and(|headers| headers.get_all("Nats-Stream").count() > 1);
-            if let Step::Entry(entry) = convert::step(self.space(), seq, time, &subject, replayed, &message.payload) {
-                entries.push(*entry);
-            }
+            pages.push(Page { seq, time, subject, replayed, body: message.payload.to_vec() });
         }
     }
 }

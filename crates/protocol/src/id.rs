@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
+use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::{Uuid, fmt::Hyphenated};
@@ -36,6 +37,13 @@ impl QueryId {
     #[must_use]
     pub fn mint() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// When it was minted, by the clock of whoever did; only version 7 tells.
+    #[must_use]
+    pub fn minted_at(&self) -> Option<Timestamp> {
+        let (seconds, nanos) = self.0.get_timestamp().filter(|_| self.0.get_version_num() == 7)?.to_unix();
+        Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanos).ok()?).ok()
     }
 
     /// The id as a UUID.
@@ -193,6 +201,15 @@ mod tests {
                 prop_assert!(!id.as_str().contains(['.', '*', '>', ' ', '\r', '\n', '\0']));
             }
         }
+    }
+
+    #[test]
+    fn only_a_version_7_tells_when_it_was_minted() {
+        let before = Timestamp::now();
+        let minted = QueryId::mint().minted_at().unwrap();
+        assert!(minted.duration_since(before).abs() < jiff::SignedDuration::from_secs(60), "{minted} {before}");
+        let random: QueryId = "0192f0c1-2d3e-4a4b-8c5d-6e7f8091a2b3".parse().unwrap();
+        assert_eq!(random.minted_at(), None);
     }
 
     #[test]

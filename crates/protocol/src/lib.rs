@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`Name`] and [`QueryId`], then [`Subject`], then [`message`], one file a kind.
 
+mod dead;
 mod digest;
 mod fact;
 mod hand;
@@ -21,6 +22,7 @@ mod space;
 mod state;
 mod subject;
 
+pub use dead::{DeadLetters, Unreadable};
 pub use fact::{Fact, FactKey, FactKind};
 pub use hand::{End, Order, Stop, Work};
 pub use heartbeat::{Card, Heartbeat, Instance, Lease, Presence, Trouble};

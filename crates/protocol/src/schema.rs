@@ -28,6 +28,7 @@ schemas!(
     "cancel",
     "card",
     "close",
+    "dead",
     "decision",
     "end",
     "fact",

@@ -153,6 +153,18 @@ impl Space {
         format!("{self}-archive")
     }
 
+    /// Where the archive keeps what it holds of one id. The ledger does not capture it: it has fewer tokens.
+    #[must_use]
+    pub fn archived(&self, id: QueryId) -> String {
+        format!("{self}.archive.{id}")
+    }
+
+    /// All that the archive captures.
+    #[must_use]
+    pub fn all_archived(&self) -> String {
+        format!("{self}.archive.*")
+    }
+
     /// The key-value bucket that holds how far each named watcher has come.
     #[must_use]
     pub fn watchers(&self) -> String {
@@ -191,6 +203,8 @@ mod tests {
                 s.facts(),
                 s.agents(),
                 s.watchers(),
+                s.archive(),
+                s.archived(id),
             ]
         };
         assert!(all(&a).iter().zip(all(&b)).all(|(a, b)| *a != b));

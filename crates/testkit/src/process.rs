@@ -7,6 +7,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::eventually;
 
 /// A running process whose output is collected. Killed when dropped.
@@ -34,7 +36,12 @@ pub struct Output {
 /// When it has not been built.
 #[must_use]
 pub fn agentbus(dir: &Path) -> Command {
-    let mut command = Command::new(binary());
+    plain(&binary("agentbus"), dir)
+}
+
+/// A program in `dir`, with an environment that no setting of the machine reaches.
+pub(crate) fn plain(program: &Path, dir: &Path) -> Command {
+    let mut command = Command::new(program);
     command.current_dir(dir);
     for name in ["AGENTBUS_NAME", "AGENTBUS_NATS", "NATS_URL", "NATS_CONTEXT", "RUST_LOG", "NO_COLOR"] {
         command.env_remove(name);
@@ -42,11 +49,17 @@ pub fn agentbus(dir: &Path) -> Command {
     command
 }
 
-/// The binary stands two folders above the test that runs (`target/PROFILE/deps/TEST`).
-fn binary() -> PathBuf {
-    let test = std::env::current_exe().expect("this test's own path");
-    let profile = test.parent().and_then(Path::parent).expect("the profile's folder");
-    let binary = profile.join("agentbus");
+/// A binary of this workspace: beside this one, or in the folder above where this is a test
+/// (`target/PROFILE/deps/TEST`).
+///
+/// # Panics
+/// When it has not been built.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("this program's own path");
+    let here = own.parent().expect("its folder");
+    let profile = if here.ends_with("deps") { here.parent().expect("the profile's folder") } else { here };
+    let binary = profile.join(name);
     assert!(binary.exists(), "{} is not built: run the tests with 'cargo test --workspace'", binary.display());
     binary
 }
@@ -156,8 +169,12 @@ impl Drop for Process {
 /// # Panics
 /// When there is no such process.
 pub fn kill(pid: u32) {
-    let status = Command::new("kill").arg("-KILL").arg(pid.to_string()).status().expect("kill runs");
-    assert!(status.success(), "kill -KILL {pid}");
+    assert!(send(pid, Signal::KILL), "kill -KILL {pid}");
+}
+
+/// Sends a signal; false if there is no such process.
+pub(crate) fn send(pid: u32, signal: Signal) -> bool {
+    i32::try_from(pid).ok().and_then(Pid::from_raw).is_some_and(|pid| kill_process(pid, signal).is_ok())
 }
 
 fn collect(pipe: Option<impl Read + Send + 'static>) -> Arc<Mutex<String>> {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use agentbus::{Name, Presence};
 use clap::Args;
+use protocol::{Instance, Trouble};
 use roster::Roster;
 
 use crate::{
@@ -41,8 +42,8 @@ impl Agents {
             None if self.json => printer::json(&present),
             None if present.is_empty() => printer::say("no agent is known yet; start some with 'agentbus serve agents --agents DIR'"),
             None => printer::data(show::table(
-                ["name", "handler", "live", "load", "waiting", "answers", "description"],
-                5,
+                ["name", "handler", "live", "load", "trouble", "waiting", "answers", "description"],
+                6,
                 present.iter().map(row),
             )),
         }
@@ -70,7 +71,7 @@ fn unknown(name: &Name, roster: &Roster) -> Failure {
     Failure::new(Exit::Ended, "unknown_agent", format!("no agent goes by the name '{name}'")).hint(hint)
 }
 
-fn row(Presence { card, instances, waiting }: &Presence) -> [String; 7] {
+fn row(Presence { card, instances, waiting }: &Presence) -> [String; 8] {
     let (load, capacity) = instances.iter().fold((0, 0), |(load, capacity), one| (load + one.load, capacity + one.capacity));
     let short = |text: &str| show::cut(&show::plain(text), CELL);
     [
@@ -78,10 +79,20 @@ fn row(Presence { card, instances, waiting }: &Presence) -> [String; 7] {
         short(&card.handler),
         instances.len().to_string(),
         format!("{load}/{capacity}"),
+        trouble(instances),
         waiting.to_string(),
         short(&card.answers.join(", ")),
         short(&card.description),
     ]
+}
+
+/// How many instances are in which trouble, as in `1 deaf`; nothing where all is well.
+fn trouble(instances: &[Instance]) -> String {
+    let told = |trouble: Trouble, word: &str| {
+        let count = instances.iter().filter(|one| one.trouble == Some(trouble)).count();
+        (count > 0).then(|| format!("{count} {word}"))
+    };
+    [told(Trouble::Deaf, "deaf"), told(Trouble::Stalled, "stalled")].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -99,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_row_sums_the_instances() {
-        assert_eq!(row(present().first().unwrap()), ["qa-expert", "exec", "2", "3/8", "3", "get_a, get_b", "a b"]);
+        assert_eq!(row(present().first().unwrap()), ["qa-expert", "exec", "2", "3/8", "", "3", "get_a, get_b", "a b"]);
     }
 
     #[test]

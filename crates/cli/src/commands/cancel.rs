@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use agentbus::{Bus, Name, QueryId, State};
+use agentbus::{Name, QueryId, State};
 use clap::Args;
 use serde_json::json;
 
@@ -36,7 +36,7 @@ impl Cancel {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         let bus = match &self.from {
             Some(name) => bus::connect(global, name.clone()).await?,
-            None => as_requester(global, self.id).await?,
+            None => bus::as_requester(global, self.id).await?,
         };
         // Followed before it is cancelled, so that the signal of the end is not missed.
         let asking = bus.follow(self.id).await?;
@@ -54,18 +54,6 @@ impl Cancel {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// A connection under the name of whoever asked.
-async fn as_requester(global: &Global, id: QueryId) -> Result<Bus, Failure> {
-    let reader: Name = "cli".parse().map_err(agentbus::Error::from)?;
-    let bus = bus::connect(global, reader).await?;
-    let record = bus.status(id).await?;
-    if record.requester == *bus.name() {
-        return Ok(bus);
-    }
-    bus.close().await;
-    bus::reconnect(global, record.requester).await
 }
 
 fn pending(id: QueryId) -> Failure {

@@ -2,10 +2,12 @@
 
 pub(crate) mod agents;
 pub(crate) mod ask;
+pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod context;
+pub(crate) mod dead;
 pub(crate) mod doctor;
 pub(crate) mod history;
 pub(crate) mod init;
@@ -51,10 +53,17 @@ pub(crate) async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failur
         Command::Context(context) => context.run(&global).await,
         Command::Schema(schema) => schema.run(),
         Command::Trust(trust) => trust.run(),
+        Command::Dead(dead) => dead.run(&global).await,
+        Command::Backup(backup) => backup.run(&global).await,
+        Command::Restore(restore) => restore.run(&global).await,
         Command::Bench(bench) => bench.run(&global).await,
         Command::Doctor(doctor) => doctor.run(&global).await,
         Command::Init(init) => init.run(),
         Command::Completions(completions) => completions.run(),
+        Command::Warden => {
+            handlers::warden::watch(std::io::stdin().lock());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Guard { command } => Ok(nats::server::guard::run(command).await?),
     }
 }

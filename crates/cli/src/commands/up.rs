@@ -11,13 +11,13 @@ use clap::Args;
 use coordinator::Coordinator;
 use nats::{
     Connection,
-    server::{self, Finder, Fsync, Port},
+    server::{self, Fsync, Port},
 };
 
 use crate::{
     bus,
     crew::{self, Agents},
-    embedded::Embedded,
+    embedded::{self, Embedded},
     failure::{Exit, Failure},
     home::Home,
     options::{self, Global},
@@ -90,12 +90,8 @@ impl Up {
     }
 
     async fn server_options(&self, home: &Home) -> Result<server::Options, Failure> {
-        let found = Finder::from_env().find_or_fetch(|event| printer::say(event.to_string())).await?;
-        let mut options = server::Options::new(found.path, home.server());
+        let mut options = embedded::options(home).await?;
         options.fsync = self.fsync.0;
-        options.lock_wait = Duration::from_secs(6);
-        options.ready_within = Duration::from_secs(60);
-        options.guard = Some(server::Guard { program: std::env::current_exe()?, args: vec!["guard".into()] });
         if let Some(listen) = self.listen {
             (options.host, options.port) = (listen.ip(), Port::Exactly(listen.port()));
         }

@@ -1,7 +1,7 @@
 //! One agent: its card, and who of it is live.
 
 use agentbus::Presence;
-use protocol::Instance;
+use protocol::{Instance, Trouble};
 
 use super::{
     fields::Fields,
@@ -36,8 +36,13 @@ pub(super) fn text(presence: &Presence) -> String {
     out.finish()
 }
 
-fn live(Instance { instance, capacity, load, heard_at }: &Instance) -> String {
-    format!("{}: {load} of {capacity} in hand, heard {}", instance.as_str(), moment(*heard_at))
+fn live(Instance { instance, capacity, load, heard_at, trouble }: &Instance) -> String {
+    let trouble = match trouble {
+        Some(Trouble::Deaf) => red("; deaf: it did not accept its last assignment"),
+        Some(Trouble::Stalled) => red("; stalled: it took work and showed no progress for too long"),
+        None => String::new(),
+    };
+    format!("{}: {load} of {capacity} in hand, heard {}{trouble}", instance.as_str(), moment(*heard_at))
 }
 
 #[cfg(test)]
@@ -70,6 +75,20 @@ mod tests {
           Keeps
           facts.�[2J
         "#);
+    }
+
+    #[test]
+    fn an_instance_that_is_in_trouble() {
+        let instance = |trouble: &str| json!({ "instance": trouble, "capacity": 1, "load": 0, "heard_at": "2026-11-21T09:00:00Z", "trouble": trouble });
+        let presence =
+            json!({ "card": { "agent": "qa", "handler": "exec" }, "instances": [instance("deaf"), instance("stalled")], "waiting": 0 });
+        insta::assert_snapshot!(uncoloured(&text(&serde_json::from_value(presence).unwrap())), @r"
+        qa
+          handler    exec
+          waiting    0 queries
+          live       deaf: 0 of 1 in hand, heard 2026-11-21 09:00:00 UTC; deaf: it did not accept its last assignment
+          live       stalled: 0 of 1 in hand, heard 2026-11-21 09:00:00 UTC; stalled: it took work and showed no progress for too long
+        ");
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn said(logged: &Logged) -> String {
 }
 
 /// One attempt, and under it why it failed.
-fn tried(out: &mut Fields, record: &Record, attempt: &Attempt) {
+pub(super) fn tried(out: &mut Fields, record: &Record, attempt: &Attempt) {
     out.line(line(record, attempt));
     let Some(failure) = &attempt.failure else { return };
     out.line(format_args!("       {}: {}", red(plain(&failure.code)), plain(&failure.message)));

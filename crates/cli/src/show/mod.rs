@@ -9,6 +9,7 @@
 mod amount;
 mod answer;
 mod card;
+mod dead;
 mod decision;
 mod diagnostic;
 mod ending;
@@ -26,7 +27,7 @@ mod table;
 mod testing;
 mod time;
 
-use agentbus::{Decision, Ended, Presence, Record};
+use agentbus::{Decision, Ended, Presence, Record, protocol::DeadLetters};
 
 pub(crate) use amount::{bytes, count};
 pub(crate) use diagnostic::diagnostics;
@@ -54,6 +55,11 @@ pub(crate) fn record(record: &Record) {
 /// Prints everything that happened to a query.
 pub(crate) fn history(record: &Record) {
     printer::data(history::text(record));
+}
+
+/// Prints dead letters.
+pub(crate) fn dead(dead: &DeadLetters) {
+    printer::data(dead::text(dead));
 }
 
 /// Prints who answers a query, and why.

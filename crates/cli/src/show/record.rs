@@ -25,10 +25,11 @@ pub(super) fn text(record: &Record) -> String {
 }
 
 /// The facts about a query, from its state to its deadline.
-fn head(out: &mut Fields, record: &Record) {
+pub(super) fn head(out: &mut Fields, record: &Record) {
     out.line(format_args!("{}  {}", style::bold(record.id), style::state(record.state)));
     out.field("asked by", format_args!("{}, {}", record.requester, moment(record.posted_at)));
     out.field("question", question(&record.query));
+    out.field("replays", record.query.get("replays").and_then(Value::as_str).map(plain).unwrap_or_default());
     out.field("waits for", record.waiting_for.as_deref().map(plain).unwrap_or_default());
     if let Some(last) = record.attempts.last() {
         out.field("agent", &last.agent);

@@ -4,6 +4,7 @@
 //! as they came, in the caller's name, and judged there.
 
 mod cancel;
+mod dead;
 mod post;
 mod read;
 mod waiters;
@@ -12,13 +13,14 @@ use nats::Call;
 use protocol::Problem;
 use serde::Serialize;
 
+pub(crate) use dead::Dead;
 pub(crate) use post::{Repeat, repeated};
 pub(crate) use waiters::{Waiters, dismiss, ended, waits};
 
 use crate::service::Service;
 
 /// The endpoints, each under `agentbus.{endpoint}.{caller}`.
-pub(crate) const ENDPOINTS: &[&str] = &["ask", "post", "status", "list", "cancel", "route", "agents"];
+pub(crate) const ENDPOINTS: &[&str] = &["ask", "post", "status", "list", "cancel", "route", "agents", "dead"];
 
 /// Answers one call, or starts what will answer it.
 pub(crate) fn answer(service: &mut Service, call: Call) {
@@ -30,6 +32,7 @@ pub(crate) fn answer(service: &mut Service, call: Call) {
         "ask" => post::post(service, call, caller, post::Then::AwaitEnd),
         "post" => post::post(service, call, caller, post::Then::Return),
         "status" => read::status(service, call, &caller),
+        "dead" => dead::dead(service, call),
         "cancel" => cancel::cancel(service, call, caller),
         "list" => {
             let listed = read::list(service, call.payload());

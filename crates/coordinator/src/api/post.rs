@@ -1,7 +1,7 @@
 //! Calls that append a query in the caller's name: ask, post.
 
 use ledger::{Content, Key};
-use nats::{Call, Expect, Stored};
+use nats::{Call, Connection, Error, Expect, Stored};
 use protocol::{Kind, Message, Name, Problem, QueryId, Subject, To};
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub(super) fn post(service: &Service, call: Call, caller: Name, then: Then) {
         let verdict = Message::parse(Kind::Query, &caller, &payload);
         let expect = Expect { filter: effects.connection.space().queries(id), last: 0 };
         let appended = match Subject::new(Kind::Query, id, caller, to.clone()) {
-            Ok(subject) => effects.connection.append_bytes(&subject, payload.to_vec(), Some(&expect)).await.map_err(Problem::from),
+            Ok(subject) => append(&effects.connection, &subject, &payload, &expect).await.map_err(Problem::from),
             Err(error) => Err(Problem::new(error.code(), error.to_string())),
         };
         match (appended, then) {
@@ -49,6 +49,14 @@ pub(super) fn post(service: &Service, call: Call, caller: Name, then: Then) {
             },
         }
     });
+}
+
+/// Appends under compare-and-set. A cluster now and then refuses what is right, so a first refusal says nothing.
+async fn append(connection: &Connection, subject: &Subject, payload: &[u8], expect: &Expect) -> Result<Stored, Error> {
+    match connection.append_bytes(subject, payload.to_vec(), Some(expect)).await? {
+        Stored::Refused => connection.append_bytes(subject, payload.to_vec(), Some(expect)).await,
+        stored => Ok(stored),
+    }
 }
 
 /// A post under an id that is taken.

@@ -1,6 +1,6 @@
 //! What a desk wants done, and what it is told of it.
 
-use protocol::{End, InstanceId, Message, Name, Order, Subject};
+use protocol::{End, InstanceId, Message, Name, Order, QueryId, Subject};
 
 use crate::Key;
 
@@ -34,6 +34,21 @@ pub enum Action {
         /// What.
         end: End,
     },
+    /// Move what is stored under an id to the archive: write it there, and only then remove it from the
+    /// ledger; answer with [`crate::Desk::archived`]. Wanted only by a desk that was told to
+    /// ([`crate::Desk::retain`]).
+    Archive {
+        /// The id.
+        id: QueryId,
+        /// The last sequence that may be moved. What comes after it has not been judged.
+        upto: u64,
+    },
+    /// Look what the archive knows of a query's id; answer with [`crate::Desk::looked_up`]. Until then
+    /// nothing is done about the query. Wanted as [`Action::Archive`] is.
+    LookUp {
+        /// The query.
+        key: Key,
+    },
 }
 
 /// How an append went.
@@ -43,6 +58,9 @@ pub enum Appended {
     Stored(u64),
     /// The compare-and-set refused it.
     Refused,
+    /// The compare-and-set refused it, as what it expected is no longer stored: somebody else has moved the
+    /// record to the archive.
+    Gone,
     /// Nobody knows: no answer came in time.
     Unknown,
 }

@@ -8,6 +8,7 @@
 //! and what a monotonic clock has counted since); how far it is off the server's, the desk finds out.
 
 mod action;
+mod archive;
 mod clock;
 mod dispatch;
 mod hear;
@@ -72,6 +73,7 @@ pub struct Desk {
     /// The ledger is full since this sequence: queries that came later are refused.
     full_since: Option<u64>,
     live: bool,
+    filing: archive::Filing,
 }
 
 /// An append under way.
@@ -104,6 +106,7 @@ impl Desk {
             listening_since: None,
             full_since: None,
             live: false,
+            filing: archive::Filing::default(),
         }
     }
 
@@ -111,6 +114,7 @@ impl Desk {
     pub fn read(&mut self, entry: &Entry, now: Timestamp, router: &impl Router) -> Vec<Action> {
         let Applied { key, verdict } = self.book.apply(entry);
         self.clock.read(entry.time, now);
+        self.file(entry);
         let mut actions = Vec::new();
         let Some(key) = key else { return actions };
         if matches!(self.in_flight.get(&key), Some(Flight::Stored(seq)) if *seq <= entry.seq) {
@@ -167,6 +171,7 @@ impl Desk {
     /// Everything that was in the ledger has been read: from now on the desk acts.
     pub fn caught_up(&mut self, now: Timestamp, router: &impl Router) -> Vec<Action> {
         self.live = true;
+        self.filing_begins(now);
         let mut open: Vec<Key> = self.book.folds().filter(|fold| fold.ended().is_none()).map(|fold| fold.key().clone()).collect();
         // The same ledger leads to the same actions, in the same order.
         open.sort_unstable();
@@ -184,6 +189,11 @@ impl Desk {
             Appended::Stored(_) => {
                 self.in_flight.remove(key);
                 self.react_all(vec![key.clone()], now, router)
+            }
+            Appended::Gone => {
+                self.in_flight.remove(key);
+                self.lost(key);
+                Vec::new()
             }
             // Refused: somebody else was first, and what it wrote is on its way here; or, rarely,
             // a refusal without cause. Unknown: it may yet appear. Either way, look again.
@@ -210,6 +220,7 @@ impl Desk {
             self.react(&key, now, router, &mut actions);
         }
         self.pump(now, router, &mut actions);
+        self.send_off(now, &mut actions);
         actions
     }
 

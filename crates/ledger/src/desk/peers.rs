@@ -9,7 +9,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use protocol::InstanceId;
+use protocol::{InstanceId, QueryId};
 
 use crate::Key;
 
@@ -27,12 +27,17 @@ impl Peers {
         self.live.retain(|_, until| *until > now);
     }
 
-    /// Whether `me` looks after the query: the live coordinator with the highest hash of itself
-    /// and the id, so that few queries change hands when one comes or goes.
+    /// Whether `me` looks after the query.
     pub(super) fn is_mine(&self, me: &InstanceId, key: &Key) -> bool {
+        self.owns(me, key.id)
+    }
+
+    /// Whether `me` looks after what stands under an id: the live coordinator with the highest hash of
+    /// itself and the id, so that few ids change hands when one comes or goes.
+    pub(super) fn owns(&self, me: &InstanceId, id: QueryId) -> bool {
         let weight = |peer: &InstanceId| {
             let mut hasher = DefaultHasher::new();
-            (peer, key.id).hash(&mut hasher);
+            (peer, id).hash(&mut hasher);
             (hasher.finish(), peer.clone())
         };
         let mine = weight(me);

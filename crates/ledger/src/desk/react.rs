@@ -18,7 +18,7 @@ const TAKE_UP: SignedDuration = SignedDuration::from_secs(2);
 impl Desk {
     /// Looks at one query and does what is to be done about it.
     pub(super) fn react(&mut self, key: &Key, now: Timestamp, router: &impl Router, actions: &mut Vec<Action>) {
-        if self.in_flight.contains_key(key) {
+        if self.in_flight.contains_key(key) || self.waits_for_archive(key, now, actions) {
             return;
         }
         let Some(next) = self.next(key, now) else { return };
@@ -78,7 +78,7 @@ impl Desk {
 
     /// Whether this coordinator does what is to be done: the query is its own, or its owner has
     /// left it lying. Otherwise it looks again later.
-    fn may_act(&mut self, key: &Key, now: Timestamp) -> bool {
+    pub(super) fn may_act(&mut self, key: &Key, now: Timestamp) -> bool {
         if self.peers.is_mine(&self.me, key) {
             return true;
         }
@@ -106,9 +106,10 @@ impl Desk {
     }
 
     /// Nothing more is to be done about a query: it keeps only its fold.
-    fn forget(&mut self, key: &Key) {
+    pub(super) fn forget(&mut self, key: &Key) {
         self.unqueue(key);
         self.timers.clear(key);
+        self.forget_look(key);
     }
 
     pub(super) fn unqueue(&mut self, key: &Key) {

@@ -32,6 +32,7 @@ impl World {
                 rules::end(self, life.index, &requester, &end)?;
                 self.tally.count(Happening::Ends);
             }
+            Action::Archive { .. } | Action::LookUp { .. } => panic!("no desk here was told of an archive: {action:?}"),
         }
         Ok(())
     }

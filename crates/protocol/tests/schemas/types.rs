@@ -1,6 +1,6 @@
 //! Which type stands behind which schema.
 
-use protocol::{Card, Decision, End, Fact, Heartbeat, Order, Presence, Problem, Record, Summary, message::*, schema};
+use protocol::{Card, DeadLetters, Decision, End, Fact, Heartbeat, Order, Presence, Problem, Record, Summary, message::*, schema};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -23,6 +23,7 @@ pub(crate) const ALL: &[Wire] = &[
     wire::<Cancel>("cancel"),
     wire::<Card>("card"),
     wire::<Close>("close"),
+    wire::<DeadLetters>("dead"),
     wire::<Decision>("decision"),
     wire::<End>("end"),
     wire::<Fact>("fact"),

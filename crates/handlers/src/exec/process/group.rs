@@ -17,6 +17,8 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, Command};
 use tokio_util::task::TaskTracker;
 
+use crate::warden::{Told, Warden};
+
 /// How long a command may take to end itself, once told to.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -28,8 +30,37 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(crate) struct Groups {
     /// Where groups are ended that nobody waits for.
     tasks: TaskTracker,
-    /// The numbers of those that live; none when no more may be started.
-    living: Arc<Mutex<Option<HashSet<Pid>>>>,
+    /// Those that live; none when no more may be started.
+    living: Arc<Mutex<Option<Living>>>,
+}
+
+/// The numbers of living groups, and who else knows them.
+#[derive(Debug, Default)]
+struct Living {
+    ids: HashSet<Pid>,
+    warden: Option<Warden>,
+    told: Option<Told>,
+}
+
+impl Living {
+    /// Notes a group. The warden is there from the first one on.
+    fn insert(&mut self, id: Pid) -> io::Result<()> {
+        self.ids.insert(id);
+        if let (None, Some(warden)) = (&self.told, &self.warden) {
+            self.told = Some(warden.start()?);
+        }
+        self.told.as_mut().map_or(Ok(()), |told| told.tell(id, true))
+    }
+
+    fn remove(&mut self, id: Pid) {
+        self.ids.remove(&id);
+        if let Some(told) = &mut self.told
+            && let Err(error) = told.tell(id, false)
+        {
+            tracing::warn!(%error, "the warden of the commands is gone");
+            self.told = None;
+        }
+    }
 }
 
 /// Kills all groups of its owner when it is dropped.
@@ -49,8 +80,10 @@ struct Held {
 }
 
 impl Groups {
-    pub(crate) fn new() -> Self {
-        Self { tasks: TaskTracker::new(), living: Arc::new(Mutex::new(Some(HashSet::new()))) }
+    /// Groups that a warden kills, if there is one, should this process be killed.
+    pub(crate) fn new(warden: Option<Warden>) -> Self {
+        let living = Living { warden, ..Living::default() };
+        Self { tasks: TaskTracker::new(), living: Arc::new(Mutex::new(Some(living))) }
     }
 
     /// Returns when every group has ended that was told to, but no later than this.
@@ -59,15 +92,16 @@ impl Groups {
         let _ = tokio::time::timeout(patience, self.tasks.wait()).await;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<HashSet<Pid>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Living>> {
         self.living.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for GroupsGuard {
     fn drop(&mut self) {
-        for id in self.0.lock().take().into_iter().flatten() {
-            let _ = kill_process_group(id, Signal::KILL);
+        let Some(living) = self.0.lock().take() else { return };
+        for id in &living.ids {
+            let _ = kill_process_group(*id, Signal::KILL);
         }
     }
 }
@@ -83,7 +117,9 @@ impl Group {
             held.signal(Signal::KILL);
             return Err(io::Error::other("the agents are being stopped"));
         };
-        living.extend(id);
+        if let Err(error) = id.map_or(Ok(()), |id| living.insert(id)) {
+            tracing::warn!(%error, "there is no warden: commands will outlive this process if it is killed");
+        }
         Ok((Self(Some(held)), pipes))
     }
 
@@ -165,7 +201,7 @@ impl Held {
     /// From now on the number may be somebody else's.
     fn forget(&mut self) {
         if let (Some(id), Some(living)) = (self.id.take(), &mut *self.groups.lock()) {
-            living.remove(&id);
+            living.remove(id);
         }
     }
 

@@ -32,11 +32,11 @@ fn line(line: &str) -> Command {
 }
 
 fn start(command: Command, input: Input) -> Process {
-    Process::start(&launch(command, Path::new("/")), input, 1 << 20, &Groups::new()).unwrap()
+    Process::start(&launch(command, Path::new("/")), input, 1 << 20, &Groups::new(None)).unwrap()
 }
 
 fn start_error(command: Command, workdir: &Path) -> StartError {
-    Process::start(&launch(command, workdir), Input::default(), 1, &Groups::new()).unwrap_err()
+    Process::start(&launch(command, workdir), Input::default(), 1, &Groups::new(None)).unwrap_err()
 }
 
 async fn lines(process: &mut Process) -> Vec<String> {
@@ -104,7 +104,7 @@ async fn a_command_that_does_not_read_is_not_waited_for() {
 async fn a_command_sees_a_small_environment() {
     let mut launch = launch(words(&["env"]), Path::new("/"));
     launch.env = [("GREETING", "hello"), ("AGENTBUS_AGENT", "somebody else")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-    let mut process = Process::start(&launch, Input::default(), 1 << 20, &Groups::new()).unwrap();
+    let mut process = Process::start(&launch, Input::default(), 1 << 20, &Groups::new(None)).unwrap();
     let seen = lines(&mut process).await;
     assert!(seen.contains(&"GREETING=hello".to_owned()) && seen.contains(&"AGENTBUS_AGENT=tester".to_owned()), "{seen:?}");
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
@@ -144,14 +144,14 @@ async fn a_relative_program_is_in_the_working_directory() {
     script(&folder, "here", "#!/bin/sh\npwd\n", 0o755);
     for memory in [None, Some(1 << 30)] {
         let launch = Launch { memory, ..launch(words(&["./here"]), folder.path()) };
-        let mut process = Process::start(&launch, Input::default(), 1 << 20, &Groups::new()).unwrap();
+        let mut process = Process::start(&launch, Input::default(), 1 << 20, &Groups::new(None)).unwrap();
         assert_eq!(lines(&mut process).await, [folder.path().canonicalize().unwrap().display().to_string()]);
     }
 }
 
 #[tokio::test]
 async fn no_more_is_read_than_may_be_printed() {
-    let mut process = Process::start(&launch(words(&["yes"]), Path::new("/")), Input::default(), 10_000, &Groups::new()).unwrap();
+    let mut process = Process::start(&launch(words(&["yes"]), Path::new("/")), Input::default(), 10_000, &Groups::new(None)).unwrap();
     let too_much = loop {
         match process.line().await {
             Ok(line) => assert_eq!(line, Some(Line::Whole("y".to_owned()))),
@@ -167,7 +167,7 @@ async fn memory_is_limited() {
     let limited =
         |memory| Launch { memory, ..launch(words(&["dd", "if=/dev/zero", "of=/dev/null", "bs=256M", "count=1"]), Path::new("/")) };
     for (memory, ends_well) in [(Some(64 << 20), false), (Some(4 << 30), true), (None, true)] {
-        let mut process = Process::start(&limited(memory), Input::default(), 1 << 20, &Groups::new()).unwrap();
+        let mut process = Process::start(&limited(memory), Input::default(), 1 << 20, &Groups::new(None)).unwrap();
         assert_eq!(process.status().await.unwrap().success(), ends_well, "{memory:?}: {}", process.stderr());
     }
 }
@@ -191,7 +191,7 @@ async fn what_is_left_running_holds_nothing_up_and_is_ended() {
 
 #[tokio::test]
 async fn a_group_that_ignores_sigterm_is_gone_soon_after_it_is_dropped() {
-    let groups = Groups::new();
+    let groups = Groups::new(None);
     let deaf = "trap '' TERM; sh -c 'trap \"\" TERM; while :; do sleep 60; done' & echo $$; while :; do sleep 60; done";
     let mut process = Process::start(&launch(line(deaf), Path::new("/")), Input::default(), 1 << 20, &groups).unwrap();
     let leader = next(&mut process).await;
@@ -223,7 +223,7 @@ async fn what_a_shell_runs_has_as_much_time_to_tidy_up_as_the_shell() {
 
 #[tokio::test]
 async fn groups_end_with_their_owner_and_none_begins_after_that() {
-    let guard = GroupsGuard(Groups::new());
+    let guard = GroupsGuard(Groups::new(None));
     let groups = guard.0.clone();
     let start = || Process::start(&launch(line("trap '' TERM; echo $$; sleep 60"), Path::new("/")), Input::default(), 1 << 20, &groups);
     let mut process = start().unwrap();
