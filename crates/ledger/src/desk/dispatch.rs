@@ -98,9 +98,20 @@ impl Desk {
             return Some(self.queued(agent));
         }
         match self.next(key, now)? {
-            Next::Wait { why, .. } => why.map(str::to_owned),
+            Next::Wait { why: Some(why), .. } => Some(why.to_owned()),
+            Next::Wait { why: None, .. } => self.silence(key, now),
             _ => None,
         }
+    }
+
+    /// Who has a query in hand and is not heard any more. Its lease still runs.
+    fn silence(&self, key: &Key, now: Timestamp) -> Option<String> {
+        let attempt = self.book.get(key)?.current()?;
+        if self.hands.of(&attempt.agent).any(|(instance, _)| *instance == attempt.instance) {
+            return None;
+        }
+        let silent = self.silent(key, now).0.unwrap_or_default().as_secs();
+        Some(format!("a sign of life of {}: its instance {} has been silent for {silent} s", attempt.agent, attempt.instance))
     }
 
     fn queued(&self, agent: &Name) -> String {

@@ -279,3 +279,17 @@ fn an_instance_that_accepts_nothing_goes_last_until_it_works_again() {
     read_last(&mut desk, &log, at(8));
     assert_eq!(trouble(&desk), [None, None]);
 }
+
+#[test]
+fn a_query_in_the_hands_of_somebody_silent_says_so() {
+    let mut log = Log::posted();
+    log.assign(1, "i");
+    log.accept(1, "i");
+    let mut desk = desk(&log, 3);
+    desk.caught_up(at(3), &router);
+    assert_eq!(desk.waiting_for(&log.key, at(4)), None, "it is worked on");
+    desk.listening(Some(at(400)));
+    desk.tick(at(400), &router);
+    let said = desk.waiting_for(&log.key, at(405)).unwrap();
+    assert!(said.contains("instance i has been silent for 5 s"), "{said}");
+}
