@@ -170,8 +170,10 @@ async fn wait_for_leases(beats: &mut nats::Subscription, leases: usize) {
 
 #[test]
 fn they_are_short() {
-    for (file, limit) in [("agent.rs", 30), ("requester.rs", 20), ("agent.py", 45), ("requester.py", 20)] {
-        let lines = fs::read_to_string(folder().join(file)).expect("an example").lines().count();
+    for (file, limit) in [("agent.rs", 30), ("requester.rs", 20), ("agent.py", 30), ("requester.py", 20)] {
+        let text = fs::read_to_string(folder().join(file)).expect("an example");
+        // Lines of code: what is neither empty nor says what the file is.
+        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("\"\"\"")).count();
         assert!(lines <= limit, "{file} has {lines} lines");
     }
 }
