@@ -49,10 +49,22 @@ pub(crate) async fn coordinate(url: &str) -> Coordinator {
 }
 
 async fn coordinate_within(url: &str, bytes: u64) -> Coordinator {
-    let connection = Connection::open(Options::new(url, Name::coordinator())).await.expect("the server is there");
-    let mut options = coordinator::Options::default();
+    let mut options = quick();
     options.limits.max_bytes = bytes;
+    coordinate_with(url, options).await
+}
+
+/// Options with short waits.
+pub(crate) fn quick() -> coordinator::Options {
+    let mut options = coordinator::Options::default();
+    options.limits.max_bytes = 64 << 20;
     options.policy.accept = jiff::SignedDuration::from_millis(500);
     options.policy.backoff = jiff::SignedDuration::from_millis(50);
+    options
+}
+
+/// Starts a coordinator with these options.
+pub(crate) async fn coordinate_with(url: &str, options: coordinator::Options) -> Coordinator {
+    let connection = Connection::open(Options::new(url, Name::coordinator())).await.expect("the server is there");
     Coordinator::start(connection, options).await.expect("the coordinator starts")
 }

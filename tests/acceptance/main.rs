@@ -2,15 +2,18 @@
 //! that it links once.
 
 mod api;
+mod archive;
 mod bench;
 mod bus;
 mod cluster;
 mod delivery;
 mod deploy;
+mod durable;
 mod examples;
 mod exec;
 mod faults;
 mod input;
+mod lab;
 mod liveness;
 mod permissions;
 mod secure;

@@ -1,6 +1,6 @@
 //! The handle: a connection to one bus under one name, and the calls that need nothing more.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use nats::{Connection, Facts, Options};
 use protocol::{
@@ -18,6 +18,12 @@ use crate::{
     mailroom::{Letters, Mailroom},
     post::stored,
 };
+
+/// How long a coordinator may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// How long it may take to erase a record: of one with some thousand messages.
+const ERASING: Duration = Duration::from_secs(60);
 
 /// A handle on a bus. Cloning is cheap; all clones share one connection.
 #[derive(Clone, Debug)]
@@ -141,6 +147,16 @@ impl Bus {
         self.call::<Value>("cancel", &json!({ "id": id, "reason": reason })).await.map(drop)
     }
 
+    /// Removes the record of an ended query of this name for good, from ledger and archive; returns what was
+    /// removed. A tombstone stays, and the id cannot be used again. Takes some milliseconds for each message.
+    ///
+    /// # Errors
+    /// `not_found`, `not_yours`, `open`, `erased` where somebody else did it, `no_coordinator`, `unavailable`: then
+    /// part of it may be left, and asking again removes that too.
+    pub async fn erase(&self, id: QueryId) -> Result<Value, Error> {
+        self.call_within("erase", &json!({ "id": id }), ERASING).await
+    }
+
     /// Reports progress outside a query: a record of its own, for everybody who listens.
     ///
     /// # Errors
@@ -173,8 +189,12 @@ impl Bus {
 
     /// Calls an endpoint of the coordinator's API.
     pub(crate) async fn call<T: DeserializeOwned>(&self, endpoint: &str, body: &Value) -> Result<T, Error> {
+        self.call_within(endpoint, body, ANSWER).await
+    }
+
+    async fn call_within<T: DeserializeOwned>(&self, endpoint: &str, body: &Value, limit: Duration) -> Result<T, Error> {
         let subject = self.space().api(endpoint, &self.name().token());
-        let answer = self.connection().request(subject, body.to_string().into_bytes()).await?;
+        let answer = self.connection().request_within(subject, body.to_string().into_bytes(), limit).await?;
         let mut value = schema::json(&answer.payload)?;
         if let Some(problem) = value.get_mut("error").map(Value::take) {
             let unreadable = |error| Problem::new("garbled", format!("the coordinator refused, and its reason cannot be read: {error}"));

@@ -1,13 +1,15 @@
 //! Posting a query: it is accepted for delivery when the ledger has it, and not before.
 
+use std::time::{Duration, Instant};
+
 use nats::{Expect, Kind as NatsKind, Stored};
 use protocol::{Kind, Message, Problem, QueryId, Record, Subject, To, message::Query, schema};
 
 use crate::{Bus, Error};
 
-/// How often a query is sent whose fate is unknown, or that was refused though nothing stands under its id.
-/// A try takes 5 s at most.
-const TRIES: u32 = 3;
+/// For how long a query is sent again whose fate is unknown, or that was refused though nothing stands under
+/// its id. The last try takes 5 s at most.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The ledger has the query.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +28,8 @@ impl Bus {
     ///
     /// # Errors
     /// What is wrong with the query (`schema_violation`), `conflict` where the id belongs to
-    /// another query, `payload_too_large`, `storage_full`; `unavailable`: nobody knows, and the
-    /// same id may be posted again.
+    /// another query, `erased` where it belonged to one whose record was erased, `payload_too_large`,
+    /// `storage_full`; `unavailable`: nobody knows, and the same id may be posted again.
     pub async fn post(&self, query: Query) -> Result<Receipt, Error> {
         let id = query.id.unwrap_or_else(QueryId::mint);
         self.post_as(id, query).await
@@ -44,30 +46,52 @@ impl Bus {
         }
         let to = query.target.clone().map_or(To::Any, To::One);
         let subject = Subject::new(Kind::Query, id, self.name().clone(), to)?;
+        if query.id.is_some()
+            && let Some(receipt) = self.known(id, &body).await?
+        {
+            return Ok(receipt);
+        }
         let expect = Expect { filter: self.space().queries(id), last: 0 };
-        let (mut tries, mut refused) = (0, false);
+        let (begun, mut refused) = (Instant::now(), false);
         loop {
-            tries += 1;
+            let patient = begun.elapsed() < PATIENCE;
             match self.connection().append(&subject, &message, Some(&expect)).await {
                 Ok(Stored::At(seq)) => return Ok(Receipt { id, seq, repeated: false }),
                 // A cluster now and then refuses what is right, so a first refusal says nothing.
                 Ok(Stored::Refused) if !refused => refused = true,
                 Ok(Stored::Refused) => match self.repeated(id, &body).await {
-                    Err(error) if error.code() == "not_found" && tries < TRIES => tracing::debug!(%id, "refused without a reason"),
+                    Err(error) if error.code() == "not_found" && patient => tracing::debug!(%id, "refused without a reason"),
                     Err(error) if error.code() == "not_found" => return Err(unread(id)),
                     outcome => return outcome,
                 },
                 // It may or may not be stored; under the same id it is one query in any case.
-                Err(error) if error.kind() == NatsKind::Unavailable && tries < TRIES => tracing::debug!(%id, %error, "posting it again"),
+                Err(error) if error.kind() == NatsKind::Unavailable && patient => tracing::debug!(%id, %error, "posting it again"),
                 Err(source) if source.kind() == NatsKind::Unavailable => return Err(Error::Undecided { id, source }),
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
+    /// An id that was brought along may have been used long ago: the ledger has forgotten it then, and only a
+    /// coordinator knows. Where none answers, it looks before it gives the query to anybody.
+    async fn known(&self, id: QueryId, body: &serde_json::Value) -> Result<Option<Receipt>, Error> {
+        match self.status(id).await {
+            Ok(record) => self.same(&record, body).map(Some),
+            Err(Error::Refused(problem)) if problem.code == "erased" => Err(problem.into()),
+            Err(error) => {
+                tracing::debug!(%id, %error, "the id is not known to have been used");
+                Ok(None)
+            }
+        }
+    }
+
     /// The id is taken: by the same query, or by another one.
     async fn repeated(&self, id: QueryId, body: &serde_json::Value) -> Result<Receipt, Error> {
-        let record = self.record_of(id).await?;
+        self.same(&self.record_of(id).await?, body)
+    }
+
+    fn same(&self, record: &Record, body: &serde_json::Value) -> Result<Receipt, Error> {
+        let id = record.id;
         if record.query == *body && record.requester == *self.name() {
             return Ok(Receipt { id, seq: record.seq, repeated: true });
         }
@@ -80,9 +104,7 @@ impl Bus {
         const LOOKS: u32 = 20;
         for _ in 1..LOOKS {
             match self.status(id).await {
-                Err(Error::Refused(problem)) if problem.code == "not_found" => {
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await
-                }
+                Err(Error::Refused(problem)) if problem.code == "not_found" => tokio::time::sleep(Duration::from_millis(100)).await,
                 other => return other,
             }
         }

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     commands::{
         agents, ask, backup, bench, cancel, completions, context, dead, doctor, history, init, lint, list, notify, post, progress, route,
-        schema, serve, status, trust, up, watch,
+        schema, serve, status, trust, up, verify, watch,
     },
     options::Global,
 };
@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Trust(trust::Trust),
     /// Print the schema of a message, or list the schemas
     Schema(schema::Schema),
+    /// Check that nothing stored is missing, and that every history is legal
+    Verify(verify::Verify),
     /// Copy everything that a bus keeps into a folder, while it runs
     Backup(backup::Backup),
     /// Bring a backup back, into a server or data folder that has no such bus
@@ -99,6 +101,7 @@ impl Command {
             | Self::List(list::List { json, .. })
             | Self::Agents(agents::Agents { json, .. })
             | Self::Route(route::Route { json, .. })
+            | Self::Verify(verify::Verify { json, .. })
             | Self::Backup(backup::Backup { json, .. })
             | Self::Restore(backup::Restore { json, .. })
             | Self::Doctor(doctor::Doctor { json, .. })

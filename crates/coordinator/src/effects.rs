@@ -8,7 +8,7 @@ use protocol::{Kind as Wire, Message, Subject};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
-use crate::{crash, event::Event};
+use crate::{archivist, crash, event::Event};
 
 /// The pause after an append that failed for another reason than a refusal.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -35,17 +35,27 @@ impl Effects {
     }
 
     pub(crate) fn perform(&self, action: Action) {
-        let Action::Append { key, subject, message, expect } = action else {
-            if self.outbox.try_send(action).is_err() {
-                tracing::warn!("too many messages wait to be sent; one is dropped");
-            }
-            return;
-        };
         let this = self.clone();
-        self.tasks.spawn(async move {
-            let outcome = this.append(&key, &subject, &message, expect).await;
-            let _ = this.events.send(Event::Appended(key, outcome)).await;
-        });
+        match action {
+            Action::Append { key, subject, message, expect } => self.tasks.spawn(async move {
+                let outcome = this.append(&key, &subject, &message, expect).await;
+                let _ = this.events.send(Event::Appended(key, outcome)).await;
+            }),
+            Action::Archive { id, upto } => self.tasks.spawn(async move {
+                let moved = archivist::archive(&this.connection, id, upto).await;
+                let _ = this.events.send(Event::Archived(id, moved)).await;
+            }),
+            Action::LookUp { key } => self.tasks.spawn(async move {
+                let looked = archivist::look_up(&this.connection, &key).await;
+                let _ = this.events.send(Event::LookedUp(key, Box::new(looked))).await;
+            }),
+            Action::Hand { .. } | Action::End { .. } => {
+                if self.outbox.try_send(action).is_err() {
+                    tracing::warn!("too many messages wait to be sent; one is dropped");
+                }
+                return;
+            }
+        };
     }
 
     async fn append(&self, key: &Key, subject: &Subject, message: &Message, last: u64) -> Appended {
@@ -59,7 +69,7 @@ impl Effects {
         let expect = Expect { filter: self.connection.space().guard(key.id, &key.requester), last };
         match self.connection.append(subject, message, Some(&expect)).await {
             Ok(Stored::At(seq)) => Appended::Stored(seq),
-            Ok(Stored::Refused) => Appended::Refused,
+            Ok(Stored::Refused) => self.refused(&expect).await,
             Err(error) => {
                 if error.kind() == Kind::StorageFull {
                     tracing::error!(%error, "the ledger takes nothing more");
@@ -69,6 +79,15 @@ impl Effects {
                 tokio::time::sleep(PAUSE).await;
                 Appended::Unknown
             }
+        }
+    }
+
+    /// Somebody was first; or what was expected has left the ledger, as when this coordinator read a record's
+    /// beginning before another one moved it.
+    async fn refused(&self, expect: &Expect) -> Appended {
+        match self.connection.is_removed(&expect.filter, expect.last).await {
+            Ok(true) => Appended::Gone,
+            Ok(false) | Err(_) => Appended::Refused,
         }
     }
 }

@@ -6,15 +6,19 @@
 //! which are pure; this crate only moves data.
 //!
 //! Reading order: `service` is the loop, `feed` and `agents` bring events in, `effects`
-//! carries actions out, `api` answers calls, `clock` says what time it is.
+//! carries actions out, `archivist` moves what is over to the archive, `api` answers calls, `clock` says what time it is.
 
 mod agents;
 mod api;
+mod archivist;
 mod clock;
 mod crash;
 mod effects;
 mod event;
 mod feed;
+mod options;
 mod service;
 
-pub use service::{Coordinator, Options};
+pub use ledger::Retention;
+pub use options::Options;
+pub use service::Coordinator;

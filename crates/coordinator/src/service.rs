@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use ledger::{Action, Desk, Key, Policy};
-use nats::{Api, Call, Connection, Delivery, Error, Ledger, Limits, Step, Subscription};
+use ledger::{Action, Appended, Desk, Key};
+use nats::{Api, Archive, Call, Connection, Delivery, Error, Ledger, Step, Subscription};
 use protocol::{Heartbeat, InstanceId, Name};
 use serde_json::json;
 use tokio::{
@@ -22,6 +22,7 @@ use crate::{
     effects::Effects,
     event::Event,
     feed::{self, Fed},
+    options::Options,
 };
 
 /// The longest time between looks at the timers and at who has gone silent.
@@ -38,15 +39,6 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// Events that may wait for the loop.
 const WAITING: usize = 4096;
-
-/// How a coordinator behaves.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    /// How long it waits for what.
-    pub policy: Policy,
-    /// How large the ledger may grow, where this coordinator is the one that makes it.
-    pub limits: Limits,
-}
 
 /// A running coordinator. Dropping it stops it.
 #[derive(Debug)]
@@ -65,13 +57,15 @@ impl Coordinator {
     pub async fn start(connection: Connection, options: Options) -> Result<Self, Error> {
         let (instance, stop, tasks) = (InstanceId::mint(), CancellationToken::new(), TaskTracker::new());
         let ledger = Ledger::open(connection.clone(), options.limits).await?;
+        let keep = Duration::try_from(options.retention.keep).unwrap_or_default();
+        Archive::open(connection.clone(), options.limits, keep).await?;
         let agents = Agents::open(&connection).await?;
         let heartbeats = connection.subscribe(connection.space().heartbeats()).await?;
         let feed = feed::start(connection.clone(), &tasks, stop.clone()).await?;
         let (events, inbox) = mpsc::channel(WAITING);
         let (serving, served) = oneshot::channel();
         let effects = Effects::start(connection, events, tasks.clone());
-        let desk = Desk::new(instance.clone(), options.policy);
+        let desk = Desk::new(instance.clone(), options.policy).retain(options.retention);
         let clock = Clock::start();
         let hearing = Hearing::new(clock.now());
         let service = Service {
@@ -234,9 +228,22 @@ impl Service {
             Event::Appended(key, outcome) => {
                 let actions = self.desk.appended(&key, outcome, now, &self.agents);
                 self.perform(actions);
+                if outcome == Appended::Gone {
+                    // It has ended, and was read only in part. Whoever waits for it gets it from the archive.
+                    api::ended(self, &key);
+                }
             }
+            Event::Archived(id, moved) => {
+                let actions = self.desk.archived(id, moved, now);
+                self.perform(actions);
+            }
+            Event::LookedUp(key, looked) => {
+                let actions = self.desk.looked_up(&key, *looked, now, &self.agents);
+                self.perform(actions);
+            }
+            Event::Erased(id) => self.desk.erased(id, now),
             Event::Full(full) => self.full(full),
-            Event::Waits(key, call) => api::waits(self, key, *call),
+            Event::Waits(key, seq, call) => api::waits(self, key, seq, *call),
             Event::Repeats(repeat) => api::repeated(self, *repeat),
             Event::Shown(shown) => {
                 if self.agents.shown(&shown) {

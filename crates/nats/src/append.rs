@@ -73,9 +73,16 @@ impl Connection {
 
     /// Stores a message in whatever stream captures its subject.
     pub(crate) async fn store(&self, subject: String, headers: HeaderMap, body: Vec<u8>) -> Result<Stored, Error> {
+        let mut breaks = self.breaks.subscribe();
         let published = self.js.publish_with_headers(subject, headers, body.into()).await;
         let acknowledged = match published {
-            Ok(acknowledgement) => acknowledgement.await,
+            // No acknowledgement comes over a connection that broke; to wait for it would hold up whoever knows
+            // how to look again.
+            Ok(acknowledgement) => tokio::select! {
+                biased;
+                acknowledged = acknowledgement.into_future() => acknowledged,
+                _ = breaks.changed() => return Err(Error::new(Kind::Unavailable, "the connection broke before an answer came")),
+            },
             Err(error) => Err(error),
         };
         match acknowledged {

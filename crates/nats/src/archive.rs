@@ -268,12 +268,11 @@ fn open(id: QueryId, message: &StreamMessage) -> Result<Pack, Error> {
 
 /// Removes a message so that its bytes are overwritten on the server's disk. One that is gone is fine.
 async fn overwrite(stream: &Stream<()>, seq: u64) -> Result<(), Error> {
-    match stream.delete_message(seq).await {
-        Ok(_) => Ok(()),
-        Err(error) => match error.kind() {
-            DeleteMessageErrorKind::JetStream(cause) if cause.error_code() == ErrorCode::SEQUENCE_NOT_FOUND => Ok(()),
-            _ => Err(Error::new(Kind::Unavailable, error)),
-        },
+    let Err(error) = stream.delete_message(seq).await else { return Ok(()) };
+    // The server says by a text only that there is none, so it is asked.
+    match stream.get_raw_message(seq).await.map_err(|error| error.kind()) {
+        Err(RawMessageErrorKind::NoMessageFound) => Ok(()),
+        _ => Err(Error::new(Kind::Unavailable, error)),
     }
 }
 
@@ -301,3 +300,6 @@ fn config(connection: &Connection, limits: Limits, keep: Duration) -> Config {
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use std::{
 
 use async_nats::{ConnectOptions, ServerAddr, jetstream};
 use protocol::{Name, Space};
+use tokio::sync::watch;
 
 use crate::{
     Error, Kind,
@@ -76,6 +77,8 @@ pub struct Connection {
     /// Set when we close it ourselves, so that its end is no news.
     closing: Arc<AtomicBool>,
     pub(crate) refusals: Refusals,
+    /// How often the connection has broken: what was under way then is not answered any more.
+    pub(crate) breaks: watch::Sender<u64>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -93,7 +96,8 @@ impl Connection {
     pub async fn open(options: Options) -> Result<Self, Error> {
         let closing = Arc::new(AtomicBool::new(false));
         let (addresses, refusals, url) = (Addresses::parse(&options.url)?, Refusals::default(), public(&options.url));
-        let connect = addresses.log_in(connect_options(&options, closing.clone(), refusals.clone()));
+        let breaks = watch::Sender::new(0);
+        let connect = addresses.log_in(connect_options(&options, closing.clone(), refusals.clone(), breaks.clone()));
         let connect = secure::secure(&options, connect).await?;
         let tls = options.tls_ca.is_some() || options.tls_client.is_some() || addresses.servers.iter().any(ServerAddr::tls_required);
         let client = tokio::time::timeout(options.timeout, connect.connect(addresses.servers))
@@ -110,7 +114,7 @@ impl Connection {
             return Err(Error::new(Kind::ServerUnfit, format!("{url} runs without JetStream")));
         }
         let js = jetstream::context::ContextBuilder::new().timeout(ANSWER).ack_timeout(ANSWER).max_ack_inflight(8192).build(client.clone());
-        let connection = Self { client, js, names: Arc::new((options.space, options.name)), closing, refusals };
+        let connection = Self { client, js, names: Arc::new((options.space, options.name)), closing, refusals, breaks };
         // Whoever may not hear its own inbox would wait for answers in vain.
         connection.sentinel().await?;
         Ok(connection)
@@ -153,7 +157,7 @@ impl Connection {
     }
 }
 
-fn connect_options(options: &Options, closing: Arc<AtomicBool>, refusals: Refusals) -> ConnectOptions {
+fn connect_options(options: &Options, closing: Arc<AtomicBool>, refusals: Refusals, breaks: watch::Sender<u64>) -> ConnectOptions {
     let me = options.name.token();
     ConnectOptions::new()
         .name(format!("agentbus {}", options.name))
@@ -165,8 +169,10 @@ fn connect_options(options: &Options, closing: Arc<AtomicBool>, refusals: Refusa
         .reconnect_delay_callback(|attempt| Duration::from_millis((50 << attempt.min(5)) as u64))
         .event_callback(move |event| {
             let closing = closing.load(Ordering::Relaxed);
-            if let async_nats::Event::ServerError(error) = &event {
-                refusals.note(error);
+            match &event {
+                async_nats::Event::ServerError(error) => refusals.note(error),
+                async_nats::Event::Disconnected => breaks.send_modify(|breaks| *breaks += 1),
+                _ => {}
             }
             async move { told(&event, closing) }
         })

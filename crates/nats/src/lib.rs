@@ -33,6 +33,7 @@ pub mod server;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use address::public;
 pub use api::{Api, Call};
@@ -51,3 +52,4 @@ pub use raw::Raw;
 pub use reader::{Reader, Sealed, Start, Step};
 pub use replay::{Replay, Seen};
 pub use survey::Survey;
+pub use verify::{Account, Gap};

@@ -10,7 +10,7 @@ use async_nats::jetstream::{
 };
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
-use ledger::{BadPack, Pack, Page};
+use ledger::{Pack, Page};
 use protocol::{QueryId, Space};
 
 use crate::{Connection, Error, Kind, Step, connect::ANSWER, convert};
@@ -51,11 +51,11 @@ impl Packs {
     }
 
     /// Reads what is there and has not been read, up to its end: calls `each` with the sequence in the archive, the
-    /// time at which it was written there, and the pack.
+    /// time at which it was written there, and the pack; none, if what stands there is none.
     ///
     /// # Errors
     /// `unavailable`: call it again, it goes on where it was.
-    pub async fn read(&mut self, mut each: impl FnMut(u64, Timestamp, Result<(QueryId, Pack), BadPack>)) -> Result<(), Error> {
+    pub async fn read(&mut self, mut each: impl FnMut(u64, Timestamp, Option<(QueryId, Pack)>)) -> Result<(), Error> {
         let unavailable = |error: &dyn std::fmt::Display| Error::new(Kind::Unavailable, error);
         let name = format!("packs-{}", uuid::Uuid::now_v7().simple());
         let config = push::OrderedConfig {
@@ -80,7 +80,7 @@ impl Packs {
             pending = info.pending;
             if seq >= self.next {
                 self.next = seq + 1;
-                each(seq, time, Pack::parse(&message.payload));
+                each(seq, time, self.open(&message));
             }
         }
         // Left alone it would lie on the server for a while.
@@ -98,6 +98,12 @@ impl Packs {
             }
             None => Ok(DeliverPolicy::All),
         }
+    }
+
+    /// The pack, if it is what it says.
+    fn open(&self, message: &async_nats::Message) -> Option<(QueryId, Pack)> {
+        let (id, pack) = Pack::parse(&message.payload).ok().filter(|_| !convert::is_replayed(message.headers.as_ref()))?;
+        (message.subject.as_str() == self.space().archived(id)).then_some((id, pack))
     }
 
     pub(crate) fn space(&self) -> &Space {

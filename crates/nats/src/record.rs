@@ -76,17 +76,17 @@ impl Connection {
         }
     }
 
-    /// Whether the message that was the last under a filter, at `seq`, is no longer stored, nor any after it. The
-    /// stream's leader is asked, as a copy may lag behind.
+    /// Whether nothing is stored any more under a filter up to this sequence. The stream's leader is asked, as a
+    /// copy may lag behind.
     ///
     /// # Errors
     /// `unavailable`.
-    pub async fn is_removed(&self, filter: &str, seq: u64) -> Result<bool, Error> {
+    pub async fn is_removed(&self, filter: &str, upto: u64) -> Result<bool, Error> {
         use async_nats::jetstream::stream::RawMessageErrorKind as Get;
         let unavailable = |error: &dyn std::fmt::Display| Error::new(Kind::Unavailable, error);
         let stream = self.js.get_stream_no_info(self.space().ledger()).await.map_err(|error| unavailable(&error))?;
-        match stream.get_last_raw_message_by_subject(filter).await {
-            Ok(message) => Ok(message.sequence < seq),
+        match stream.get_first_raw_message_by_subject(filter, 1).await {
+            Ok(message) => Ok(message.sequence > upto),
             Err(error) if error.kind() == Get::NoMessageFound => Ok(true),
             Err(error) => Err(unavailable(&error)),
         }

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
-use ledger::{BadPack, Entry, Pack, Page};
+use ledger::{Entry, Pack, Page};
 use protocol::QueryId;
 
 use crate::{
@@ -293,8 +293,8 @@ impl Archive {
             }
         };
         // Each page is kept at once, so that nothing is lost if this is cancelled half-way.
-        let each = |_, _, pack: Result<(QueryId, Pack), BadPack>| {
-            if let Ok((_, Pack::Pages(pages))) = pack {
+        let each = |_, _, pack: Option<(QueryId, Pack)>| {
+            if let Some((_, Pack::Pages(pages))) = pack {
                 pages.iter().for_each(&mut keep);
             }
         };

@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// A server, and the folder of its store.
-struct Bench {
+pub(crate) struct Bench {
     server: Server,
     _folder: tempfile::TempDir,
 }
 
 impl Bench {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let found = Finder::from_env().find_or_fetch(|_| {}).await.unwrap();
         let mut options = ServerOptions::new(found.path, folder.path());
@@ -26,7 +26,7 @@ impl Bench {
         Self { server: Server::start(options).await.unwrap(), _folder: folder }
     }
 
-    async fn connect(&self, name: &str) -> Connection {
+    pub(crate) async fn connect(&self, name: &str) -> Connection {
         Connection::open(Options::new(self.server.url(), name.parse().unwrap())).await.unwrap()
     }
 }

@@ -240,7 +240,13 @@ fn left_open(log: &Path) -> Vec<Ask> {
     let open = lines.iter().filter(|line| line["event"] == "sent" && !ended.contains(line["id"].as_str().unwrap_or_default()));
     let read = |line: &Value| {
         let word = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
-        Ask { id: word("id"), to: word("to"), text: word("text"), timeout_ms: line["timeout_ms"].as_u64().unwrap_or(120_000), attempts: 3 }
+        Ask {
+            id: word("id"),
+            to: word("to"),
+            text: word("text"),
+            timeout_ms: line["timeout_ms"].as_u64().unwrap_or(120_000),
+            ..Ask::new("", "")
+        }
     };
     open.map(read).collect()
 }

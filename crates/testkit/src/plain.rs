@@ -30,6 +30,7 @@ pub struct Plain {
     js: Context,
     me: String,
     space: String,
+    answer: Duration,
 }
 
 /// What became of a publish.
@@ -58,13 +59,21 @@ pub struct Ask {
     pub timeout_ms: u64,
     /// How many attempts it has.
     pub attempts: u32,
+    /// Whether it goes before all others.
+    pub urgent: bool,
 }
 
 impl Ask {
     /// A query to one agent under a new id, with two minutes and three attempts.
     #[must_use]
     pub fn new(to: &str, text: &str) -> Self {
-        Self { id: mint(), to: to.to_owned(), text: text.to_owned(), timeout_ms: 120_000, attempts: 3 }
+        Self { id: mint(), to: to.to_owned(), text: text.to_owned(), timeout_ms: 120_000, attempts: 3, urgent: false }
+    }
+
+    /// One that only finds out whether the bus works: it waits behind nobody.
+    #[must_use]
+    pub fn probe() -> Self {
+        Self { urgent: true, ..Self::new("worker", "echo probe") }
     }
 
     /// Its body, as `from` sends it.
@@ -76,6 +85,9 @@ impl Ask {
         });
         if self.to != "any" {
             body["target"] = json!(self.to);
+        }
+        if self.urgent {
+            body["priority"] = json!("critical");
         }
         body
     }
@@ -113,7 +125,7 @@ impl Plain {
             });
         let client = options.connect(url).await.map_err(|error| error.to_string())?;
         let js = jetstream::context::ContextBuilder::new().timeout(ANSWER).ack_timeout(ANSWER).build(client.clone());
-        Ok(Self { client, js, me: me.to_owned(), space: "bus".to_owned() })
+        Ok(Self { client, js, me: me.to_owned(), space: "bus".to_owned(), answer: ANSWER })
     }
 
     /// Connects, however long that takes within 30 s: faults may be under way.
@@ -122,6 +134,13 @@ impl Plain {
     /// When it cannot.
     pub async fn patiently(url: &str, me: &str) -> Self {
         crate::eventually_async(&format!("a connection of {me}"), || Self::connect(url, me)).await
+    }
+
+    /// The same, which waits no longer than this for an answer before it tries again.
+    #[must_use]
+    pub const fn impatient(mut self, answer: Duration) -> Self {
+        self.answer = answer;
+        self
     }
 
     /// As whom it speaks.
@@ -161,9 +180,9 @@ impl Plain {
             headers.insert("Nats-Expected-Last-Subject-Sequence", "0");
             headers.insert("Nats-Expected-Last-Subject-Sequence-Subject", filter);
         }
-        let published = timeout(ANSWER, self.js.publish_with_headers(subject, headers, body.into())).await;
+        let published = timeout(self.answer, self.js.publish_with_headers(subject, headers, body.into())).await;
         let acknowledged = match published {
-            Ok(Ok(waiting)) => timeout(ANSWER, waiting.into_future()).await,
+            Ok(Ok(waiting)) => timeout(self.answer, waiting.into_future()).await,
             Ok(Err(error)) => Ok(Err(error)),
             Err(late) => return Sent::Unknown(late.to_string()),
         };
@@ -194,7 +213,7 @@ impl Plain {
     pub async fn call(&self, endpoint: &str, body: Value) -> Result<Value, String> {
         let subject = format!("agentbus.{endpoint}.{}", token(&self.me));
         let request = self.client.request(subject, body.to_string().into());
-        let answer = timeout(ANSWER, request).await.map_err(|late| late.to_string())?.map_err(|error| error.to_string())?;
+        let answer = timeout(self.answer, request).await.map_err(|late| late.to_string())?.map_err(|error| error.to_string())?;
         serde_json::from_slice(&answer.payload).map_err(|error| error.to_string())
     }
 

@@ -22,6 +22,7 @@ pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod trust;
 pub(crate) mod up;
+pub(crate) mod verify;
 pub(crate) mod watch;
 
 use std::{path::Path, process::ExitCode};
@@ -54,6 +55,7 @@ pub(crate) async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failur
         Command::Schema(schema) => schema.run(),
         Command::Trust(trust) => trust.run(),
         Command::Dead(dead) => dead.run(&global).await,
+        Command::Verify(verify) => verify.run(&global).await,
         Command::Backup(backup) => backup.run(&global).await,
         Command::Restore(restore) => restore.run(&global).await,
         Command::Bench(bench) => bench.run(&global).await,

@@ -5,6 +5,7 @@
 
 mod cancel;
 mod dead;
+mod erase;
 mod post;
 mod read;
 mod waiters;
@@ -20,7 +21,7 @@ pub(crate) use waiters::{Waiters, dismiss, ended, waits};
 use crate::service::Service;
 
 /// The endpoints, each under `agentbus.{endpoint}.{caller}`.
-pub(crate) const ENDPOINTS: &[&str] = &["ask", "post", "status", "list", "cancel", "route", "agents", "dead"];
+pub(crate) const ENDPOINTS: &[&str] = &["ask", "post", "status", "list", "cancel", "route", "agents", "dead", "erase"];
 
 /// Answers one call, or starts what will answer it.
 pub(crate) fn answer(service: &mut Service, call: Call) {
@@ -34,6 +35,7 @@ pub(crate) fn answer(service: &mut Service, call: Call) {
         "status" => read::status(service, call, &caller),
         "dead" => dead::dead(service, call),
         "cancel" => cancel::cancel(service, call, caller),
+        "erase" => erase::erase(service, call, caller),
         "list" => {
             let listed = read::list(service, call.payload());
             reply(service, call, listed);

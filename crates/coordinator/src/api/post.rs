@@ -5,7 +5,7 @@ use nats::{Call, Connection, Error, Expect, Stored};
 use protocol::{Kind, Message, Name, Problem, QueryId, Subject, To};
 use serde_json::{Value, json};
 
-use super::reply;
+use super::{read, reply};
 use crate::{event::Event, service::Service};
 
 /// What the caller of a post wants.
@@ -36,8 +36,8 @@ pub(super) fn post(service: &Service, call: Call, caller: Name, then: Then) {
                 let repeat = Repeat { key, to, query: verdict.ok(), then, call };
                 let _ = effects.events.send(Event::Repeats(Box::new(repeat))).await;
             }
-            (Ok(Stored::At(_)), Then::AwaitEnd) => {
-                let _ = effects.events.send(Event::Waits(key, Box::new(call))).await;
+            (Ok(Stored::At(seq)), Then::AwaitEnd) => {
+                let _ = effects.events.send(Event::Waits(key, seq, Box::new(call))).await;
             }
             (Ok(Stored::At(seq)), Then::Return) => match verdict {
                 Ok(_) => call.answer(Ok(&json!({ "id": id, "seq": seq }))).await,
@@ -72,20 +72,42 @@ pub(crate) struct Repeat {
 /// The same id with the same content is the same query; with other content it is a conflict.
 pub(crate) fn repeated(service: &mut Service, Repeat { key, to, query, then, call }: Repeat) {
     let Some(fold) = service.desk.find(key.id, &key.requester) else {
-        let problem = Problem::new("unavailable", format!("the id {} is taken by a query that is not read yet", key.id));
-        return reply::<()>(service, call, Err(problem.hint("Try again.")));
+        return repeated_of_old(service, Repeat { key, to, query, then, call });
     };
     let posted = fold.posted();
     let same = query.is_some_and(|query| Content::of(&to, &Ok(query)) == posted.content) && *fold.key() == key;
-    let seq = posted.seq;
-    if !same {
-        let problem = Problem::new("conflict", format!("the id {} belongs to another query of {}", key.id, fold.key().requester));
-        return reply::<()>(service, call, Err(problem.hint("Post it under an id of its own, or under none.")));
-    }
+    let (seq, owner) = (posted.seq, fold.key().requester.clone());
     match then {
-        Then::AwaitEnd => super::waits(service, key, call),
+        _ if !same => reply::<()>(service, call, Err(conflict(key.id, &owner))),
+        Then::AwaitEnd => super::waits(service, key, seq, call),
         Then::Return => reply(service, call, Ok(json!({ "id": key.id, "seq": seq, "repeated": true }))),
     }
+}
+
+/// The id is taken by a query that has not been read yet, or that ended so long ago that the desk has forgotten it.
+fn repeated_of_old(service: &Service, Repeat { key, query, then, call, .. }: Repeat) {
+    let connection = service.effects.connection.clone();
+    service.effects.tasks.spawn(async move {
+        let found = read::look_up(&connection, key.id, &key.requester, 1).await.and_then(|mut record| {
+            record.messages.clear();
+            let same = query.is_some_and(|query| query.to_value() == record.query) && record.requester == key.requester;
+            if same { Ok(record) } else { Err(conflict(key.id, &record.requester)) }
+        });
+        match (found, then) {
+            (Err(problem), _) => call.answer::<()>(Err(&problem)).await,
+            (Ok(record), Then::Return) => call.answer(Ok(&json!({ "id": key.id, "seq": record.seq, "repeated": true }))).await,
+            (Ok(record), Then::AwaitEnd) if record.state.is_terminal() => call.answer(Ok(&record)).await,
+            (Ok(_), Then::AwaitEnd) => {
+                let problem = Problem::new("unavailable", format!("the id {} is taken by a query that is not read yet", key.id));
+                call.answer::<()>(Err(&problem.hint("Try again."))).await;
+            }
+        }
+    });
+}
+
+fn conflict(id: QueryId, owner: &Name) -> Problem {
+    let problem = Problem::new("conflict", format!("the id {id} belongs to another query of {owner}"));
+    problem.hint("Post it under an id of its own, or under none.")
 }
 
 /// Where a query goes: its id and target, where it has usable ones.

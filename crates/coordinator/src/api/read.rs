@@ -1,7 +1,7 @@
 //! Calls that change nothing: status, list, route.
 
-use ledger::Key;
-use nats::{Call, Connection};
+use ledger::{Key, Tombstone};
+use nats::{Archive, Call, Connection};
 use protocol::{Decision, Kind, Message, Name, Problem, QueryId, Record, State, Summary, To, schema};
 use serde::Deserialize;
 
@@ -36,33 +36,24 @@ pub(super) fn status(service: &Service, call: Call, caller: &Name) {
     };
     match service.desk.find(which.id, caller) {
         Some(fold) => record(service, call, &fold.key().clone(), which.messages),
-        // It may have been stored a moment ago: the ledger itself knows.
-        None => answer(service, call, Look { id: which.id, asker: caller.clone(), from: 1, waiting_for: None, messages: which.messages }),
+        // It may have been stored a moment ago, or long ago: ledger and archive know.
+        None => record(service, call, &Key { id: which.id, requester: caller.clone() }, which.messages),
     }
 }
 
-/// Reads a record from the ledger and answers with it.
+/// Reads a record and answers with it.
 pub(super) fn record(service: &Service, call: Call, key: &Key, messages: bool) {
-    let from = service.desk.book().get(key).map_or(1, |fold| fold.posted().seq);
+    let fold = service.desk.book().get(key);
+    let look = Look {
+        key: key.clone(),
+        from: fold.map_or(1, |fold| fold.posted().seq),
+        ended: fold.is_some_and(|fold| fold.ended().is_some()),
+        archived: fold.is_none_or(|fold| service.desk.may_be_archived(fold)),
+    };
     let waiting_for = service.desk.waiting_for(key, service.now());
-    answer(service, call, Look { id: key.id, asker: key.requester.clone(), from, waiting_for, messages });
-}
-
-/// What to read.
-struct Look {
-    id: QueryId,
-    asker: Name,
-    /// Where in the ledger the query stands, or some place before it.
-    from: u64,
-    waiting_for: Option<String>,
-    messages: bool,
-}
-
-fn answer(service: &Service, call: Call, Look { id, asker, from, waiting_for, messages }: Look) {
     let connection = service.effects.connection.clone();
     service.effects.tasks.spawn(async move {
-        let found = look_up(&connection, id, &asker, from).await;
-        let answer = found.map(|mut record| {
+        let answer = look.look(&connection).await.map(|mut record| {
             record.waiting_for = waiting_for.filter(|_| !record.state.is_terminal());
             if !messages {
                 record.messages.clear();
@@ -73,11 +64,52 @@ fn answer(service: &Service, call: Call, Look { id, asker, from, waiting_for, me
     });
 }
 
-/// A record from the ledger itself, which knows of a query before this coordinator has read it. `from`: a place
-/// at the query's or before it.
+/// What to read.
+struct Look {
+    key: Key,
+    /// Where in the ledger the query stands, or some place before it.
+    from: u64,
+    /// Whether it is known to have ended.
+    ended: bool,
+    /// Whether the archive may have something of it while the ledger has it.
+    archived: bool,
+}
+
+impl Look {
+    async fn look(&self, connection: &Connection) -> Result<Record, Problem> {
+        let Self { key: Key { id, requester }, .. } = self;
+        if !self.archived {
+            let entries = connection.entries(*id, self.from).await?;
+            // It may be leaving the ledger at this moment.
+            let whole = |record: &Record| record.state.is_terminal() || !self.ended;
+            if let Some(record) = ledger::record(*id, requester, &entries).filter(whole) {
+                return Ok(record);
+            }
+        }
+        look_up(connection, *id, requester, self.from).await
+    }
+}
+
+/// A record from ledger and archive themselves, which know of a query before this coordinator has read it and after
+/// it has forgotten it. `from`: a place in the ledger at the query's or before it.
 pub(super) async fn look_up(connection: &Connection, id: QueryId, asker: &Name, from: u64) -> Result<Record, Problem> {
-    let entries = connection.entries(id, from).await?;
-    ledger::record(id, asker, &entries).ok_or_else(|| not_found(id))
+    // In this order: what leaves the one meanwhile is in the other by then.
+    let pages = connection.pages(id, from, u64::MAX).await?;
+    let mut whole = Archive::of(connection.clone()).read(id).await?;
+    if let Some(tombstone) = whole.erased() {
+        return Err(erased(id, tombstone));
+    }
+    let hot = !pages.is_empty();
+    pages.into_iter().for_each(|page| whole.add_page(page));
+    let entries: Vec<_> = whole.pages().filter_map(|page| connection.entry(page)).collect();
+    // Messages that came after a record may outlive it in the archive, and are none.
+    let is_whole = |record: &Record| hot || record.state.is_terminal();
+    ledger::record(id, asker, &entries).filter(is_whole).ok_or_else(|| not_found(id))
+}
+
+pub(super) fn erased(id: QueryId, tombstone: &Tombstone) -> Problem {
+    let problem = Problem::new("erased", format!("the record of the query {id} was erased by {} at {}", tombstone.by, tombstone.at));
+    problem.hint("Nothing of it is left; the id cannot be used again.")
 }
 
 fn which(payload: &[u8]) -> Result<Which, Problem> {
@@ -113,6 +145,6 @@ pub(super) fn parse<T: for<'a> Deserialize<'a>>(payload: &[u8], hint: &str) -> R
     serde_json::from_value(value).map_err(|error| Problem::new("schema_violation", error.to_string()).hint(hint))
 }
 
-fn not_found(id: QueryId) -> Problem {
+pub(super) fn not_found(id: QueryId) -> Problem {
     Problem::new("not_found", format!("no query {id} is in the ledger")).hint("See what there is: agentbus list")
 }

@@ -19,9 +19,11 @@ pub(crate) struct Waiters {
     count: usize,
 }
 
-/// A call waits for the end of a query; it may have ended by now.
-pub(crate) fn waits(service: &mut Service, key: Key, call: Call) {
-    if service.desk.book().get(&key).is_some_and(|fold| fold.ended().is_some()) {
+/// A call waits for the end of a query that was stored at `seq`; it may have ended by now. One that was read and
+/// is not known any more is in the archive.
+pub(crate) fn waits(service: &mut Service, key: Key, seq: u64, call: Call) {
+    let book = service.desk.book();
+    if book.get(&key).map_or(book.last() >= seq, |fold| fold.ended().is_some()) {
         return read::record(service, call, &key, false);
     }
     if service.waiters.count >= MOST {

@@ -10,7 +10,7 @@
 
 use super::{
     lines::{Line, lines},
-    yaml::{self, Entry, Node, Value, YamlError},
+    yaml::{self, Entry, Moved, MovedLine, Node, Value, YamlError},
 };
 use crate::{Place, diagnostic::Report};
 
@@ -93,14 +93,12 @@ impl Chunk<'_> {
 
     /// Parses the entry by itself, with `indent` before the lines that follow its first.
     fn parse(&self, indent: &str, report: &mut Report) -> Result<Vec<Entry>, YamlError> {
-        let mut text = self.first.text.to_owned();
-        for line in &self.more {
-            text.push('\n');
-            text.push_str(indent);
-            text.push_str(line.text);
+        let (mut text, mut moved) = (String::new(), Moved::default());
+        for (line, indent) in std::iter::once((&self.first, "")).chain(self.more.iter().map(|line| (line, indent))) {
+            moved.0.push(MovedLine { begin: text.len(), indent: indent.len(), number: line.number, offset: line.offset });
+            text.extend([indent, line.text, "\n"]);
         }
-        text.push('\n');
-        yaml::mapping(&text, self.first.number, self.first.offset, report)
+        yaml::moved(&text, &moved, report)
     }
 
     /// The value as literal text; `None` where it begins a structure or a quotation without end.

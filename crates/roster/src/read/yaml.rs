@@ -96,13 +96,35 @@ impl Node {
 /// Parses a YAML mapping that stands at `line` and `offset` of its file. Nothing but blanks and
 /// comments is an empty mapping. Of two equal keys the last wins, with a warning.
 pub(crate) fn mapping(text: &str, line: usize, offset: usize, report: &mut Report) -> Result<Vec<Entry>, YamlError> {
-    let base = Base { text, line, offset };
-    let root: Spanned<Raw> = serde_saphyr::from_str_with_options(text, options()).map_err(|e| base.error(&e))?;
-    let root = base.node(root, report);
-    match root.value {
-        Value::Map(entries) => Ok(entries),
-        Value::Scalar(Json::Null, _) => Ok(Vec::new()),
-        _ => Err(YamlError { message: format!("expected `key: value`, found {}", root.kind()), place: root.place, limit: false }),
+    Base { text, line, offset, moved: None }.mapping(report)
+}
+
+/// The same for lines that are not together in their file, or not indented there as they are in `text`.
+pub(crate) fn moved(text: &str, moved: &Moved, report: &mut Report) -> Result<Vec<Entry>, YamlError> {
+    Base { text, line: 1, offset: 0, moved: Some(moved) }.mapping(report)
+}
+
+/// Where the lines of a text stand in their file, in order.
+#[derive(Default)]
+pub(crate) struct Moved(pub(crate) Vec<MovedLine>);
+
+/// One line that stands elsewhere in its file.
+pub(crate) struct MovedLine {
+    /// Bytes of the text before it, its indentation included.
+    pub(crate) begin: usize,
+    /// Spaces before it that are not in the file.
+    pub(crate) indent: usize,
+    /// Its number in the file.
+    pub(crate) number: usize,
+    /// Bytes of the file before it.
+    pub(crate) offset: usize,
+}
+
+impl Moved {
+    /// Its line, for a byte of the text, and the bytes of the file before that.
+    fn find(&self, at: usize) -> Option<(&MovedLine, usize)> {
+        let line = self.0.get(self.0.partition_point(|line| line.begin <= at).checked_sub(1)?)?;
+        Some((line, line.offset + (at - line.begin).saturating_sub(line.indent)))
     }
 }
 
@@ -123,9 +145,21 @@ struct Base<'a> {
     text: &'a str,
     line: usize,
     offset: usize,
+    /// Line by line, where it does not stand there in one piece.
+    moved: Option<&'a Moved>,
 }
 
 impl Base<'_> {
+    fn mapping(&self, report: &mut Report) -> Result<Vec<Entry>, YamlError> {
+        let root: Spanned<Raw> = serde_saphyr::from_str_with_options(self.text, options()).map_err(|e| self.error(&e))?;
+        let root = self.node(root, report);
+        match root.value {
+            Value::Map(entries) => Ok(entries),
+            Value::Scalar(Json::Null, _) => Ok(Vec::new()),
+            _ => Err(YamlError { message: format!("expected `key: value`, found {}", root.kind()), place: root.place, limit: false }),
+        }
+    }
+
     fn node(&self, raw: Spanned<Raw>, report: &mut Report) -> Node {
         let place = self.place(&raw.referenced);
         let value = match raw.value {
@@ -149,8 +183,14 @@ impl Base<'_> {
     /// The place of a location, which counts from the start of the parsed text.
     fn place(&self, at: &Location) -> Place {
         let (line, column) = (number(at.line()).max(1), number(at.column()).max(1));
-        let offset = at.span().byte_offset().map_or_else(|| self.find(line, column), number);
-        Place { line: self.line + line - 1, column, offset: self.offset + offset, len: at.span().byte_len().map_or(0, number) }
+        let begin = at.span().byte_offset().map_or_else(|| self.find(line, column), number);
+        let len = at.span().byte_len().map_or(0, number);
+        let Some((moved, (in_line, offset))) = self.moved.and_then(|moved| Some((moved, moved.find(begin)?))) else {
+            return Place { line: self.line + line - 1, column, offset: self.offset + begin, len };
+        };
+        let end = moved.find(begin.saturating_add(len)).map_or(offset, |(_, end)| end);
+        let column = column.saturating_sub(in_line.indent).max(1);
+        Place { line: in_line.number, column, offset, len: end.saturating_sub(offset) }
     }
 
     /// Bytes before a line and column of the parsed text.

@@ -55,6 +55,25 @@ fn what_is_only_long_is_read(#[case] text: String) {
     assert!(found.len() <= 202, "one file does not drown the others: {}", found.len());
 }
 
+/// Lines that are read as if they were indented or without their neighbours, with something wrong in them.
+#[rstest::rstest]
+#[case::flush_name("---\nx---\nname: r\nand more\nand more\nand more\n---\n", "bad_name", "r\nand more\nand more\nand more")]
+#[case::windows("---\r\nname: r\r\nand more\r\n---\r\n", "bad_name", "r\r\nand more")]
+#[case::comment_between("---\nname: r\nmodel: x\nand y\ntools: [\n# no comma\n a b, {c\n---\n", "bad_yaml", "")]
+#[case::after_a_comment("---\nname: r s\n# a comment\nmodel: so: it\n---\n", "bad_name", "r s")]
+fn every_finding_stands_in_its_file(#[case] text: &str, #[case] code: &str, #[case] at: &str) {
+    let (_, found) = roster::parse(Path::new("bad.md"), text);
+    for finding in &found {
+        let place = finding.place;
+        let line = text.get(..place.offset).map(|before| before.matches('\n').count() + 1);
+        assert_eq!(line, Some(place.line), "{finding:?}");
+        assert!(text.get(place.offset..place.offset + place.len).is_some(), "{finding:?}");
+    }
+    let wanted = found.iter().find(|finding| finding.code == code).unwrap();
+    let place = wanted.place;
+    assert!(text[place.offset..place.offset + place.len].starts_with(at), "{wanted:?}");
+}
+
 #[test]
 fn of_many_findings_the_errors_are_kept_and_the_rest_is_counted() {
     let twice = "model: x\n".repeat(300);

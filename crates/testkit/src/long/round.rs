@@ -49,6 +49,9 @@ const SCRIPT: Duration = Duration::from_secs(150);
 /// The longest that the bus may be away after a fault.
 const RECOVERY: Duration = Duration::from_secs(30);
 
+/// How long a probe waits for an answer before it asks again: else its own patience would be what is measured.
+pub(super) const PROBE: Duration = Duration::from_millis(500);
+
 /// What the load asks for.
 const LOAD: &[&str] =
     &["echo hello", "echo world", "echo again", "sleep 100", "sleep 700", "progress 5", "flaky 1", "crash 1", "fail", "sleep 2000"];
@@ -74,7 +77,7 @@ pub(super) async fn round(seed: u64, lasts: Duration, faults: &[Fault], binaries
     };
     let mut lab = Lab::start(plan).await;
     load(&mut lab, &mut random);
-    let probe = lab.plain("probe").await;
+    let probe = lab.plain("probe").await.impatient(PROBE);
     let (mut made, mut broken) = (Vec::new(), Vec::new());
     let mut turns: Vec<Fault> = Vec::new();
     while begun.elapsed() < lasts {
@@ -115,7 +118,7 @@ async fn pass(lab: &mut Lab, at_once: &[Fault], random: &mut Random, probe: &Pla
     let mut scripts = JoinSet::new();
     for fault in at_once.iter().copied() {
         let (site, mut own) = (lab.site(), Random::new(random.next()));
-        let times = if fault == Fault::F15 { 300 } else { 4 };
+        let times = times(fault);
         scripts.spawn(async move {
             let run = tokio::time::timeout(SCRIPT, faults::script(fault, &site, &mut own, times)).await;
             (fault, run.unwrap_or_else(|_| Err(format!("{fault}: its script was not done within {SCRIPT:?}"))))
@@ -136,6 +139,7 @@ async fn pass(lab: &mut Lab, at_once: &[Fault], random: &mut Random, probe: &Pla
         }
     }
     let to = time::now_ms();
+    super::tell(&format!("  back after {recovery_ms} ms"));
     let physical: BTreeSet<Fault> = lasting.iter().map(physical::Lasting::fault).collect();
     made.extend(at_once.iter().map(|fault| {
         let recovery_ms = if physical.contains(fault) { recovery_ms } else { 0 };
@@ -143,12 +147,22 @@ async fn pass(lab: &mut Lab, at_once: &[Fault], random: &mut Random, probe: &Pla
     }));
 }
 
+/// How often a script does its thing: as many as take some seconds under load.
+const fn times(fault: Fault) -> u64 {
+    match fault {
+        Fault::F8 | Fault::F13 => 1,
+        Fault::F12 | Fault::F20 => 3,
+        Fault::F15 => 200,
+        _ => 24,
+    }
+}
+
 /// Waits until a query is answered again; says when.
 async fn recover(probe: &Plain, broken: &mut Vec<Violation>) -> Option<Instant> {
     let until = Instant::now() + RECOVERY;
     let mut why = String::new();
     while Instant::now() < until {
-        match probe.ask(&Ask::new("worker", "echo probe"), until.saturating_duration_since(Instant::now())).await {
+        match probe.ask(&Ask::probe(), until.saturating_duration_since(Instant::now())).await {
             Ok(record) if record["state"] == "completed" => return Some(Instant::now()),
             other => why = format!("{other:?}"),
         }

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{report::Report, round};
+use super::{
+    report::Report,
+    round::{self, PROBE},
+};
 use crate::{Lab, Plain, Plan, Store, Sync, checker::Verdict, faults::Fault, plain::Ask, random::Random};
 
 /// Room for the store that the power cut strikes, in MiB.
@@ -42,8 +45,8 @@ pub async fn power_cut(sync: Sync, load: Duration, binaries: Option<&Path>) -> (
     lab.node().move_store(&after.path().join("store"));
     lab.node().restart();
     let restarted = Instant::now();
-    let probe = lab.plain("probe").await;
-    let answered = probe.ask(&Ask::new("worker", "echo probe"), Duration::from_secs(30)).await;
+    let probe = lab.plain("probe").await.impatient(PROBE);
+    let answered = probe.ask(&Ask::probe(), Duration::from_secs(30)).await;
     let recovery = restarted.elapsed();
     let mut verdict = lab.settle().await;
     if let Err(why) = answered {
@@ -55,5 +58,5 @@ pub async fn power_cut(sync: Sync, load: Duration, binaries: Option<&Path>) -> (
 /// Whether a query is answered on this connection.
 #[must_use]
 pub async fn answers(plain: &Plain, within: Duration) -> bool {
-    plain.ask(&Ask::new("worker", "echo probe"), within).await.is_ok_and(|record| record["state"] == "completed")
+    plain.ask(&Ask::probe(), within).await.is_ok_and(|record| record["state"] == "completed")
 }

@@ -1,0 +1,60 @@
+//! `agentbus erase`: removes one record for good.
+
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
+
+use agentbus::{Name, QueryId};
+use clap::Args;
+
+use crate::{bus, failure::Failure, options::Global, printer, show};
+
+/// Options of `erase`.
+#[derive(Debug, Args)]
+pub(crate) struct Erase {
+    /// The record: a query that has ended, a progress report or a notice
+    id: QueryId,
+    /// As whom to erase. Default: the record's requester, who alone may
+    #[arg(long, value_name = "NAME", env = "AGENTBUS_NAME", hide_env_values = true)]
+    from: Option<Name>,
+    /// Do not ask whether it is meant
+    #[arg(long)]
+    yes: bool,
+    /// Print what was removed as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Erase {
+    pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
+        if !self.yes && !confirmed(self.id)? {
+            return Err(Failure::usage("not_confirmed", "nothing was erased").hint(format!("To erase it without being asked: agentbus erase --yes {}", self.id)));
+        }
+        let bus = match &self.from {
+            Some(name) => bus::connect(global, name.clone()).await?,
+            None => bus::as_requester(global, self.id).await?,
+        };
+        let erased = bus.erase(self.id).await?;
+        bus.close().await;
+        if self.json {
+            printer::json(&erased);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let ranges = erased.sequences.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from} to {to}") });
+        let ranges = ranges.collect::<Vec<_>>().join(", ");
+        printer::data(format!("{}  erased: {}, sequences {ranges}", erased.id, show::count(erased.messages, "message")));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Asks on a terminal; elsewhere nobody can answer.
+fn confirmed(id: QueryId) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() || !printer::is_watched() {
+        return Ok(false);
+    }
+    printer::ask(format!("Remove the record {id} for good? [y/N] "));
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,77 @@
+//! `erase`: removes a record for good, and leaves a tombstone.
+//!
+//! Owns who may: only its requester, and only when it has ended. The tombstone is set before anything is removed, so
+//! that a crash leaves the record, or the tombstone, or both; never neither. Asked again, it removes what a
+//! crash has left. Must never remove a message that it has not judged.
+
+use jiff::Timestamp;
+use ledger::{Archived, Book, Page, Tombstone, ranges};
+use nats::{Archive, Call, Connection};
+use protocol::{Name, Problem, QueryId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{read, reply};
+use crate::{archivist, event::Event, service::Service};
+
+#[derive(Deserialize)]
+struct Which {
+    id: QueryId,
+}
+
+/// Erases it, if the record is the caller's and nothing under its id is open.
+pub(super) fn erase(service: &Service, call: Call, caller: Name) {
+    let Which { id } = match read::parse(call.payload(), "send {\"id\": \"…\"}") {
+        Ok(which) => which,
+        Err(problem) => return reply::<()>(service, call, Err(problem)),
+    };
+    let (connection, events) = (service.effects.connection.clone(), service.effects.events.clone());
+    service.effects.tasks.spawn(async move {
+        let answer = erase_record(&connection, id, &caller).await;
+        if answer.is_ok() {
+            let _ = events.send(Event::Erased(id)).await;
+        }
+        call.answer(answer.as_ref()).await;
+    });
+}
+
+async fn erase_record(connection: &Connection, id: QueryId, caller: &Name) -> Result<Value, Problem> {
+    let archive = Archive::of(connection.clone());
+    let whole = archive.whole(id, 1).await?;
+    let tombstone = match whole.erased() {
+        Some(tombstone) if tombstone.by == *caller => tombstone.clone(),
+        Some(tombstone) => return Err(read::erased(id, tombstone)),
+        None => {
+            may_erase(connection, id, caller, &whole)?;
+            let sequences = ranges(whole.pages().map(|page| page.seq));
+            Tombstone { at: Timestamp::now(), by: caller.clone(), sequences }
+        }
+    };
+    let judged = |page: &&Page| tombstone.sequences.iter().any(|(from, to)| (*from..=*to).contains(&page.seq));
+    let pages: Vec<&Page> = whole.pages().filter(judged).collect();
+    archivist::erase(&archive, id, tombstone.clone(), &pages).await?;
+    let Tombstone { at, by, sequences } = tombstone;
+    Ok(json!({ "id": id, "erased_at": at, "by": by, "messages": pages.len(), "sequences": sequences }))
+}
+
+fn may_erase(connection: &Connection, id: QueryId, caller: &Name, whole: &Archived) -> Result<(), Problem> {
+    let mut book = Book::default();
+    let entries: Vec<_> = whole.pages().filter_map(|page| connection.entry(page)).collect();
+    for entry in &entries {
+        book.apply(entry);
+    }
+    // A message outside a query is a record of its own, and its writer's.
+    let owner = book.owner(id).map(|fold| fold.key().requester.clone()).or(entries.first().map(|entry| entry.subject.from().clone()));
+    let Some(owner) = owner else {
+        return Err(read::not_found(id));
+    };
+    if owner != *caller {
+        let problem = Problem::new("not_yours", format!("the record {id} belongs to {owner}"));
+        return Err(problem.hint("Only its requester can erase it: --from NAME"));
+    }
+    if !book.is_finished(id) {
+        let problem = Problem::new("open", format!("the query {id} has not ended"));
+        return Err(problem.hint("Cancel it first: agentbus cancel ID"));
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! Parts that are frozen, and thaw when the others have gone on without them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{
+    Lab, Plain, Plan,
+    plain::{Ask, Sent},
+};
+
+use super::{BACK, back, endings, probe};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// The process that started another one.
+fn parent(pid: u64) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+}
+
+/// Which host works on a query.
+fn host_of(lab: &Lab, id: &str) -> usize {
+    testkit::eventually("work", || {
+        let works = testkit::checker::lines(&lab.works());
+        let begun = works.iter().find(|work| work["id"] == id && work["event"] == "start");
+        let host = begun.and_then(|work| parent(work["pid"].as_u64()?));
+        lab.hosts.iter().position(|placed| placed.part.pid().map(u64::from) == host).ok_or(works)
+    })
+}
+
+async fn second_attempt(plain: &Plain, id: &str) -> Value {
+    testkit::eventually_async("a second attempt", || async {
+        let record = plain.status(id).await?;
+        if record["attempts"][1]["accepted_at"].is_string() { Ok(record) } else { Err(record.to_string()) }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f5_the_answer_of_a_host_that_thaws_after_its_lease_is_stale_and_the_winners_stands() {
+    let mut lab = Lab::start(Plan::default().hosts(2)).await;
+    let plain = lab.plain("freezer").await;
+    for _ in 0..2 {
+        let ask = Ask::new("worker", "sleep 1500");
+        assert!(matches!(plain.post(&ask).await, Sent::Stored(_)));
+        let struck = host_of(&lab, &ask.id);
+        lab.hosts[struck].part.stop();
+        let record = second_attempt(&plain, &ask.id).await;
+        lab.hosts[struck].part.cont();
+
+        // What a host sends that was frozen just before it sent: nobody can keep it from coming.
+        let forged = json!({ "agent": "worker", "attempt": 1, "instance": record["attempts"][0]["instance"], "outcome": "completed",
+                             "delivery": "Late.", "result": { "text": "late" } });
+        let subject = plain.subject("answer", &ask.id, "worker", plain.me());
+        let Sent::Stored(seq) = plain.publish(subject, forged.to_string(), None).await else { panic!("the ledger takes it") };
+
+        let ended = plain.ended(&ask.id, LONG).await.expect("it ends");
+        assert_eq!((&ended["answer"]["attempt"], &ended["answer"]["result"]["text"]), (&json!(2), &json!("sleep 1500")), "{ended:#}");
+        let history = plain.history(&ask.id).await.expect("its history");
+        let late = history["messages"].as_array().expect("messages").iter().find(|message| message["seq"] == seq).expect("the late answer");
+        assert_eq!(late["verdict"], "stale", "{late:#}");
+    }
+    lab.settle().await.demand();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f6_a_coordinator_that_is_frozen_and_thaws_assigns_and_ends_nothing_twice() {
+    let mut lab = Lab::start(Plan::default().coordinators(2).hosts(2)).await;
+    lab.add_client(&["--rate", "40", "--text", "echo hello", "--text", "sleep 200", "--text", "flaky 1"]);
+    lab.add_client(&["--rate", "10", "--to", "nobody"]);
+    let probe = probe(&lab).await;
+    for round in 0..4 {
+        endings(&lab, 20 * (round + 1)).await;
+        lab.coordinators[round % 2].part.stop();
+        let took = back(&probe).await;
+        assert!(took < BACK + Duration::from_secs(2), "the other one takes over: {took:?}");
+        endings(&lab, 20 * (round + 1) + 10).await;
+        lab.coordinators[round % 2].part.cont();
+    }
+    lab.settle().await.demand();
+}

@@ -1,0 +1,30 @@
+#!/bin/sh
+# A client inside the network of the compose file: posts queries until /out/stop is there, each under an id of its own
+# and until its fate is known; then reads the record of each. Runs in busybox.
+#     /out/acknowledged  ids that the bus has taken      /out/unknown  ids of which nobody knows
+#     /out/records       one record a line               /out/probe    seconds since the epoch of the last success
+set -u
+number=0
+while [ ! -e /out/stop ]; do
+    number=$((number + 1))
+    id="$(cat /proc/sys/kernel/random/uuid)"
+    tries=0
+    while ! agentbus post --id "$id" --from shell --type get_project_context "Context needed: number $number" >/dev/null 2>/out/error; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 20 ] || break
+    done
+    if [ "$tries" -lt 20 ]; then echo "$id" >>/out/acknowledged; else echo "$id" >>/out/unknown; fi
+    date +%s >/out/probe
+done
+while read -r id; do
+    tries=0
+    # A query that has just been posted may take its time.
+    until agentbus status --json --from shell "$id" 2>/dev/null | tr -d '\n' | grep -q '"ended_at"'; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 20 ] || break
+        sleep 1
+    done
+    agentbus history --json --from shell "$id" 2>/dev/null | tr -d '\n' >>/out/records
+    echo >>/out/records
+done </out/acknowledged
+touch /out/done
