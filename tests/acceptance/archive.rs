@@ -56,6 +56,10 @@ fn worker(runs: Arc<AtomicU32>, gate: Arc<Semaphore>) -> impl agentbus::Handler 
     }
 }
 
+fn open_gate() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(1000))
+}
+
 fn to_worker(id: Option<QueryId>, text: &str) -> Query {
     let mut query = Query::new(name("alice"), "request", text);
     query.target = Some(name("worker"));
@@ -104,7 +108,7 @@ fn verdicts(record: &Record) -> Vec<(Kind, Verdict)> {
 async fn what_is_over_leaves_the_ledger_and_is_the_same_record() {
     let bus = start(Duration::from_secs(2)).await;
     let runs = Arc::default();
-    let (_agent, _serving) = bus.serve(Agent::new(name("worker")), worker(runs, Arc::default())).await;
+    let (_agent, _serving) = bus.serve(Agent::new(name("worker")), worker(runs, open_gate())).await;
     let client = bus.client("alice").await;
     let before = complete(&client, to_worker(None, "hello")).await;
     let id = before.id;
@@ -151,7 +155,7 @@ async fn what_is_open_stays_where_it_is() {
 #[tokio::test]
 async fn what_a_crash_left_in_both_is_one_record_and_moves_on() {
     let bus = start(LATER).await;
-    let (_agent, _serving) = bus.serve(Agent::new(name("worker")), worker(Arc::default(), Arc::default())).await;
+    let (_agent, _serving) = bus.serve(Agent::new(name("worker")), worker(Arc::default(), open_gate())).await;
     let client = bus.client("alice").await;
     let before = complete(&client, to_worker(None, "hello")).await;
     let archive = Archive::of(client.connection().clone());
@@ -172,7 +176,7 @@ async fn what_a_crash_left_in_both_is_one_record_and_moves_on() {
 async fn two_coordinators_move_each_record_and_forget_it_both() {
     let bus = start(SOON).await;
     let other = coordinate_hot(&bus.server, SOON).await;
-    let (_agent, _serving) = bus.serve(Agent::new(name("worker")).capacity(4), worker(Arc::default(), Arc::default())).await;
+    let (_agent, _serving) = bus.serve(Agent::new(name("worker")).capacity(4), worker(Arc::default(), open_gate())).await;
     let client = bus.client("alice").await;
     let mut records = Vec::new();
     for number in 0..20 {
@@ -198,7 +202,7 @@ async fn two_coordinators_move_each_record_and_forget_it_both() {
 async fn an_id_that_is_used_again_after_archiving_is_the_same_query() {
     let mut bus = start(SOON).await;
     let runs: Arc<AtomicU32> = Arc::default();
-    let (_agent, _serving) = bus.serve(Agent::new(name("worker")), worker(runs.clone(), Arc::default())).await;
+    let (_agent, _serving) = bus.serve(Agent::new(name("worker")), worker(runs.clone(), open_gate())).await;
     let client = bus.client("alice").await;
     let id = old_id('1');
     let before = complete(&client, to_worker(Some(id), "hello")).await;
@@ -230,7 +234,7 @@ async fn an_id_that_is_used_again_after_archiving_is_the_same_query() {
 async fn another_query_under_an_archived_id_is_a_conflict() {
     let bus = start(SOON).await;
     let runs: Arc<AtomicU32> = Arc::default();
-    let (_agent, _serving) = bus.serve(Agent::new(name("worker")), worker(runs.clone(), Arc::default())).await;
+    let (_agent, _serving) = bus.serve(Agent::new(name("worker")), worker(runs.clone(), open_gate())).await;
     let (client, bob) = (bus.client("alice").await, bus.client("bob").await);
     let id = old_id('2');
     let before = complete(&client, to_worker(Some(id), "hello")).await;
@@ -259,7 +263,7 @@ async fn another_query_under_an_archived_id_is_a_conflict() {
 #[tokio::test]
 async fn what_comes_after_a_record_has_left_belongs_to_it() {
     let bus = start(SOON).await;
-    let (worker_bus, _serving) = bus.serve(Agent::new(name("worker")), worker(Arc::default(), Arc::default())).await;
+    let (worker_bus, _serving) = bus.serve(Agent::new(name("worker")), worker(Arc::default(), open_gate())).await;
     let client = bus.client("alice").await;
     let before = complete(&client, to_worker(None, "hello")).await;
     moved(&client, before.id).await;

@@ -71,3 +71,20 @@ async fn a_watch_can_begin_at_a_time_and_at_a_sequence() {
     let mut by_time = client.watch(Watch { start: Start::Time(first.time), ..Watch::default() }).await.expect("watching");
     assert_eq!(by_time.next().await, first);
 }
+
+#[tokio::test]
+async fn an_answer_waits_in_the_inbox_of_a_requester_that_was_away() {
+    let bus = TestBus::start().await;
+    let work = |_: agentbus::Task| async move { Ok(agentbus::Done::new("Done.")) };
+    let (_worker, _serving) = bus.serve(agentbus::Agent::new("worker".parse().expect("a name")).answers("*"), work).await;
+    let away = bus.client("alice").await;
+    let posted = away.post(agentbus::Query::new(away.name().clone(), "request", "hello")).await.expect("posted");
+    away.close().await;
+    let other = bus.client("bob").await;
+    other.ask(agentbus::Query::new(other.name().clone(), "request", "hello")).await.expect("posted").ended().await.expect("it ends");
+
+    let back = bus.client("alice").await;
+    let watch = Watch { to: Some(back.name().clone()), kind: Some(Kind::Answer), start: Start::First, ..Watch::default() };
+    let entry = back.watch(watch).await.expect("watching").next().await;
+    assert_eq!((entry.subject.id(), entry.subject.from().as_str()), (posted.id, "worker"));
+}

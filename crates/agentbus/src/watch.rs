@@ -18,13 +18,15 @@ pub struct Watch {
     pub agent: Option<Name>,
     /// Only messages of this query.
     pub query: Option<QueryId>,
+    /// Only messages that are addressed to this name: what came while it was away, too.
+    pub to: Option<Name>,
     /// Where to begin; it goes on live from there without a gap.
     pub start: Start,
 }
 
 impl Default for Watch {
     fn default() -> Self {
-        Self { kind: None, agent: None, query: None, start: Start::Now }
+        Self { kind: None, agent: None, query: None, to: None, start: Start::Now }
     }
 }
 
@@ -36,11 +38,15 @@ impl Watch {
         self.kind.is_none_or(|kind| kind == subject.kind())
             && self.agent.as_ref().is_none_or(|agent| agent == subject.from())
             && self.query.is_none_or(|id| id == subject.id())
+            && self.to.as_ref().is_none_or(|to| Some(to) == subject.to().name())
     }
 
     /// The subject filters that the server applies.
     pub(crate) fn filters(&self, bus: &Bus) -> Vec<String> {
         let space = bus.space();
+        if let (Some(to), None) = (&self.to, self.query) {
+            return vec![space.inbox(to)];
+        }
         match (self.kind, &self.agent, self.query) {
             (_, _, Some(id)) => vec![space.record(id)],
             (Some(kind), Some(agent), None) => vec![space.kind_from(kind, agent)],

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        agents, ask, backup, bench, cancel, completions, context, dead, doctor, history, init, lint, list, notify, post, progress, route,
-        schema, serve, status, trust, up, verify, watch,
+        agents, ask, backup, bench, cancel, completions, context, dead, doctor, erase, history, init, lint, list, notify, post, progress,
+        route, schema, serve, status, trust, up, verify, watch,
     },
     options::Global,
 };
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Cancel(cancel::Cancel),
     /// List dead letters, or ask one again
     Dead(dead::Dead),
+    /// Remove the record of a query for good
+    Erase(erase::Erase),
     /// Report progress outside a query
     Progress(progress::Progress),
     /// Send a delivery notification
@@ -101,6 +103,7 @@ impl Command {
             | Self::List(list::List { json, .. })
             | Self::Agents(agents::Agents { json, .. })
             | Self::Route(route::Route { json, .. })
+            | Self::Erase(erase::Erase { json, .. })
             | Self::Verify(verify::Verify { json, .. })
             | Self::Backup(backup::Backup { json, .. })
             | Self::Restore(backup::Restore { json, .. })

@@ -9,6 +9,7 @@ mod crew;
 mod embedded;
 mod failure;
 mod home;
+mod keeping;
 mod logging;
 mod options;
 mod printer;

@@ -61,6 +61,13 @@ pub(crate) fn say(text: impl AsRef<str>) {
     let _ = line(&mut anstream::stderr(), text.as_ref());
 }
 
+/// Asks the user something; the answer is typed on the same line.
+pub(crate) fn ask(text: impl AsRef<str>) {
+    let mut stderr = anstream::stderr();
+    // Nobody can be told that stderr is closed.
+    let _ = stderr.write_all(text.as_ref().as_bytes()).and_then(|()| stderr.flush());
+}
+
 /// Says what went wrong, and what the user can do about it. The texts must be harmless already.
 pub(crate) fn fail(problem: &Problem) {
     let (code, message) = (&problem.code, &problem.message);

@@ -15,9 +15,7 @@ use async_nats::{
         ErrorCode,
         context::CreateStreamErrorKind as Create,
         message::StreamMessage,
-        stream::{
-            Config, DeleteMessageErrorKind, DiscardPolicy, PurgeErrorKind, RawMessageErrorKind, RetentionPolicy, StorageType, Stream,
-        },
+        stream::{Config, DiscardPolicy, PurgeErrorKind, RawMessageErrorKind, RetentionPolicy, StorageType, Stream},
     },
 };
 use ledger::{Archived, Looked, Pack, Page, Tombstone, fitting};

@@ -1,19 +1,17 @@
 //! `agentbus erase`: removes one record for good.
 
-use std::{
-    io::{IsTerminal, Write},
-    process::ExitCode,
-};
+use std::{io::IsTerminal, process::ExitCode};
 
 use agentbus::{Name, QueryId};
 use clap::Args;
+use serde::Deserialize;
 
 use crate::{bus, failure::Failure, options::Global, printer, show};
 
 /// Options of `erase`.
 #[derive(Debug, Args)]
 pub(crate) struct Erase {
-    /// The record: a query that has ended, a progress report or a notice
+    /// The query, which must have ended; or, with --from, a progress report or notice
     id: QueryId,
     /// As whom to erase. Default: the record's requester, who alone may
     #[arg(long, value_name = "NAME", env = "AGENTBUS_NAME", hide_env_values = true)]
@@ -26,10 +24,18 @@ pub(crate) struct Erase {
     pub(crate) json: bool,
 }
 
+/// What was removed, as a coordinator says it.
+#[derive(Default, Deserialize)]
+struct Erased {
+    messages: usize,
+    sequences: Vec<(u64, u64)>,
+}
+
 impl Erase {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         if !self.yes && !confirmed(self.id)? {
-            return Err(Failure::usage("not_confirmed", "nothing was erased").hint(format!("To erase it without being asked: agentbus erase --yes {}", self.id)));
+            return Err(Failure::usage("not_confirmed", "nothing was erased")
+                .hint(format!("To erase it without being asked: agentbus erase --yes {}", self.id)));
         }
         let bus = match &self.from {
             Some(name) => bus::connect(global, name.clone()).await?,
@@ -41,9 +47,10 @@ impl Erase {
             printer::json(&erased);
             return Ok(ExitCode::SUCCESS);
         }
-        let ranges = erased.sequences.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from} to {to}") });
+        let Erased { messages, sequences } = serde_json::from_value(erased).unwrap_or_default();
+        let ranges = sequences.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from} to {to}") });
         let ranges = ranges.collect::<Vec<_>>().join(", ");
-        printer::data(format!("{}  erased: {}, sequences {ranges}", erased.id, show::count(erased.messages, "message")));
+        printer::data(format!("{}  erased: {}, sequences {ranges}", self.id, show::count(messages, "message")));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod completions;
 pub(crate) mod context;
 pub(crate) mod dead;
 pub(crate) mod doctor;
+pub(crate) mod erase;
 pub(crate) mod history;
 pub(crate) mod init;
 pub(crate) mod lint;
@@ -55,6 +56,7 @@ pub(crate) async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failur
         Command::Schema(schema) => schema.run(),
         Command::Trust(trust) => trust.run(),
         Command::Dead(dead) => dead.run(&global).await,
+        Command::Erase(erase) => erase.run(&global).await,
         Command::Verify(verify) => verify.run(&global).await,
         Command::Backup(backup) => backup.run(&global).await,
         Command::Restore(restore) => restore.run(&global).await,

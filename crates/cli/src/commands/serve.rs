@@ -11,6 +11,7 @@ use crate::{
     bus,
     crew::{self, Agents},
     failure::Failure,
+    keeping::Keeping,
     options::Global,
     printer, supervisor,
 };
@@ -29,7 +30,7 @@ pub(crate) struct Serve {
 #[derive(Debug, Subcommand)]
 enum Part {
     /// Route queries and track them; several coordinators share the work
-    Coordinator,
+    Coordinator(Keeping),
     /// Run agents
     Agents(Agents),
 }
@@ -37,7 +38,7 @@ enum Part {
 impl Serve {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         match self.part {
-            Part::Coordinator => coordinator(global).await,
+            Part::Coordinator(keeping) => coordinator(global, &keeping).await,
             Part::Agents(agents) => {
                 let definitions = agents.load()?;
                 let options = bus::options(global, crew::host()?)?;
@@ -55,12 +56,12 @@ impl Serve {
     }
 }
 
-async fn coordinator(global: &Global) -> Result<ExitCode, Failure> {
+async fn coordinator(global: &Global, keeping: &Keeping) -> Result<ExitCode, Failure> {
     let options = bus::options(global, Name::coordinator())?;
     let url = bus::shown(&options.url);
     let starting = async {
         let connection = Connection::open(options).await?;
-        let coordinator = Coordinator::start(connection.clone(), coordinator_options(Path::new("."))).await?;
+        let coordinator = Coordinator::start(connection.clone(), keeping.options(Path::new("."))).await?;
         printer::data(format!("coordinator {} serves the bus '{}' at {url}", coordinator.instance(), connection.space()));
         Ok((coordinator, connection))
     };
@@ -83,14 +84,4 @@ async fn until_stopped<T>(starting: impl Future<Output = Result<T, Failure>>) ->
     stop.await?;
     supervisor::stopping();
     Ok(Some(part))
-}
-
-/// The ledger may take 4 GiB, and no more than half of what the disk has free.
-pub(crate) fn coordinator_options(data: &Path) -> coordinator::Options {
-    let mut options = coordinator::Options::default();
-    if let Ok(disk) = rustix::fs::statvfs(data) {
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        options.limits.max_bytes = options.limits.max_bytes.min((free / 2).max(1 << 20));
-    }
-    options
 }

@@ -20,11 +20,10 @@ use crate::{
     embedded::{self, Embedded},
     failure::{Exit, Failure},
     home::Home,
+    keeping::Keeping,
     options::{self, Global},
     printer, supervisor,
 };
-
-use super::serve;
 
 /// How long agents may take to finish what they have in hand, once told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -49,6 +48,8 @@ pub(crate) struct Up {
     /// When acknowledged messages are forced to the disk: always, or this often, as in 2m
     #[arg(long, value_name = "always|DURATION", default_value = "always", value_parser = fsync)]
     fsync: FsyncArg,
+    #[command(flatten)]
+    keeping: Keeping,
 }
 
 /// An address, or a host's name and a port.
@@ -75,6 +76,9 @@ pub(crate) fn fsync(text: &str) -> Result<FsyncArg, String> {
 impl Up {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         let home = Home::at(self.data.clone());
+        if global.nats.is_none() {
+            self.keeping.fits_one_server()?;
+        }
         // What is wrong with the agents is said before anything is started.
         let definitions = self.agents.load()?;
         home.make(self.adopt)?;
@@ -109,7 +113,7 @@ impl Up {
         let options = bus::options_at(global, url, agentbus::Name::coordinator())?;
         let connection = Connection::open(options).await.map_err(|error| bus::away(error, url))?;
         let server_version = connection.server_version();
-        let coordinator = Coordinator::start(connection.clone(), serve::coordinator_options(home.path())).await?;
+        let coordinator = Coordinator::start(connection.clone(), self.keeping.options(home.path())).await?;
         let staff = self.agents.staff(bus::options_at(global, url, crew::host()?)?, &definitions).await?;
         home.announce(url, connection.space())?;
         let how = if embedded.is_some() { "started here" } else { "not started here" };

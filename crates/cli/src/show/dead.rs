@@ -56,6 +56,26 @@ mod tests {
         let time = "2026-11-21T09:00:00Z".parse().unwrap_or_default();
         let subject = "bus.query.7\u{1b}[2J.me.any".to_owned();
         dead.unreadable.push(Unreadable { seq: 7, time, subject, code: "bad_subject".to_owned(), message: "no id\u{202e}".to_owned() });
-        insta::assert_snapshot!(uncoloured(&text(&dead)));
+        insta::assert_snapshot!(uncoloured(&text(&dead)), @r"
+        0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3  dead
+          asked by   alice, 2026-01-05 09:00:00 UTC
+          question   get_demo_context: Demo context needed: team size and build tools.
+          agent      builder
+          attempts   1 of 3 spent; the last: answered, retry: The cache did not respond.
+          ended      2026-01-05 09:03:00 UTC, after 3m00s
+          why        attempts_spent: The one attempt failed.
+          1  builder (inst-a1)  lost  assigned +1.000s, never accepted
+          2  builder (inst-b2)  answered, retry  assigned +1m00s, accepted +1m01s
+               cache_away: The cache did not respond.
+
+        0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3  rejected
+          asked by   alice, 2026-01-05 09:00:00 UTC
+          question   cannot be read
+          ended      2026-01-05 09:00:01 UTC, after 1.000s
+          why        malformed_json: The body is no JSON.
+
+        messages that nobody can read
+               7 2026-11-21 09:00:00 UTC  bus.query.7�[2J.me.any  bad_subject: no id�
+        ");
     }
 }

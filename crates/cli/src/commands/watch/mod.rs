@@ -30,6 +30,9 @@ pub(crate) struct Watch {
     /// Only this query
     #[arg(long, value_name = "ID")]
     query: Option<QueryId>,
+    /// Only what is addressed to AGENTBUS_NAME: answers that came while it was away, with --since or --durable
+    #[arg(long, conflicts_with = "query")]
+    inbox: bool,
     /// Only messages of this kind
     #[arg(long, value_name = "KIND", value_parser = kinds())]
     kind: Option<Kind>,
@@ -61,7 +64,8 @@ impl Watch {
             bus.close().await;
             return forgotten.then_some(ExitCode::SUCCESS).ok_or_else(|| unknown(name));
         }
-        let watch = agentbus::Watch { kind: self.kind, agent: self.agent.clone(), query: self.query, start: self.start() };
+        let to = self.inbox.then(|| self.me.clone());
+        let watch = agentbus::Watch { kind: self.kind, agent: self.agent.clone(), query: self.query, to, start: self.start() };
         let source = match &self.durable {
             Some(name) => Source::Durable(bus.watch_durably(name, watch).await?),
             None => Source::Live(bus.watch(watch).await?),
@@ -121,7 +125,7 @@ impl Watch {
 
     /// Says how far behind it is.
     fn warn(&self, behind: u64) {
-        let most = if self.agent.is_some() || self.query.is_some() || self.kind.is_some() { "at most " } else { "" };
+        let most = if self.agent.is_some() || self.query.is_some() || self.kind.is_some() || self.inbox { "at most " } else { "" };
         let messages = show::count(usize::try_from(behind).unwrap_or(usize::MAX), "message");
         printer::say(format!("warning: {most}{messages} behind: what is shown is read too slowly; nothing is left out"));
         if self.json {
