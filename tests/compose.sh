@@ -42,7 +42,7 @@ clean_up() {
     [ "$code" -eq 0 ] || { compose ps; compose logs --tail 15; } >&2 2>&1
     docker rm --force "$project-client" >/dev/null 2>&1
     compose down --volumes --timeout 3 >/dev/null 2>&1
-    docker image rm --force "$project-nats" "$project-binary" "$project-agentbus" "$project-client" >/dev/null 2>&1
+    docker image rm --force "$project-nats" "$project-builder" "$project-agentbus" "$project-client" >/dev/null 2>&1
     if [ -n "$daemon" ]; then kill "$daemon"; wait "$daemon" 2>/dev/null; fi
     rm -rf "$work"
     exit "$code"
@@ -67,24 +67,27 @@ static_nats() {
     cp "$found" "$work/nats-server"
 }
 
-# FROM scratch, with these files of the folder in /usr/local/bin; busybox is the wget of health checks and the shell.
+# An image of nothing but these files of the working folder, each at its place: NAME FILE:PLACE…
 image() {
-    local name=$1 folder="$work/image-$1"
+    local name=$1 folder="$work/image-$1" pair
     shift
-    mkdir -p "$folder"
-    cp "$@" "$folder/"
-    printf 'FROM scratch\nENV PATH=/usr/local/bin\nCOPY . /usr/local/bin/\n' >"$folder/Dockerfile"
-    docker build --quiet --tag "$name" "$folder" >/dev/null
+    for pair in "$@"; do
+        mkdir -p "$folder/$(dirname "${pair#*:}")"
+        cp "$work/${pair%%:*}" "$folder/${pair#*:}"
+    done
+    printf 'FROM scratch\nENV PATH=/bin\nCOPY . /\n' >"$folder/Dockerfile"
+    docker build --quiet --tag "$name" "$folder"
 }
 
+# busybox is the wget of the health checks, and a shell where one is needed.
 build_images() {
-    local tool
-    for tool in sh wget cat date grep tr touch sleep; do cp /bin/busybox "$work/$tool"; done
-    image "$project-nats" "$work/nats-server" "$work/wget"
-    image "$project-client" "$work"/{agentbus,sh,cat,date,grep,tr,touch,sleep}
-    mkdir -p "$work/image-binary" && cp "$work/agentbus" "$work/image-binary/"
-    printf 'FROM scratch\nCOPY agentbus /agentbus\n' | docker build --quiet --tag "$project-binary" --file - "$work/image-binary" >/dev/null
-    DOCKER_BUILDKIT=1 docker build --quiet --build-arg BINARY="$project-binary" --tag "$project-agentbus" . >/dev/null
+    local tools=() tool
+    cp /bin/busybox "$work/busybox"
+    for tool in sh cat date grep tr touch sleep; do tools+=("busybox:bin/$tool"); done
+    image "$project-nats" nats-server:bin/nats-server busybox:bin/wget
+    image "$project-client" agentbus:bin/agentbus "${tools[@]}"
+    image "$project-builder" agentbus:agentbus busybox:bin/sh
+    docker build --quiet --build-arg BUILDER="$project-builder" --tag "$project-agentbus" .
     export NATS_IMAGE="$project-nats" AGENTBUS_IMAGE="$project-agentbus" AGENTBUS_PORT=0
 }
 
@@ -117,7 +120,7 @@ say 'programs'
 static_agentbus
 static_nats
 say 'images'
-build_images
+build_images >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 parts="nats-1 nats-2 nats-3 coordinator-1 coordinator-2 agents"
 
 say 'up'

@@ -138,7 +138,7 @@ async fn what_is_open_stays_where_it_is() {
     let (_agent, _serving) = bus.serve(Agent::new(name("worker")).capacity(4), worker(Arc::default(), gate.clone())).await;
     let client = bus.client("alice").await;
     let open = client.ask(to_worker(None, "wait")).await.expect("posted");
-    for _ in 0..20 {
+    for _ in 0..5 {
         let id = complete(&client, to_worker(None, "hello")).await.id;
         moved(&client, id).await;
     }

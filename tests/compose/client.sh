@@ -14,7 +14,7 @@ while [ ! -e /out/stop ]; do
         [ "$tries" -lt 20 ] || break
     done
     if [ "$tries" -lt 20 ]; then echo "$id" >>/out/acknowledged; else echo "$id" >>/out/unknown; fi
-    date +%s >/out/probe
+    date +%s >/out/now && mv /out/now /out/probe
 done
 while read -r id; do
     tries=0

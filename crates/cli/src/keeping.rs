@@ -78,7 +78,7 @@ fn archive_after(text: &str) -> Result<Duration, String> {
     options::duration(text).and_then(|after| if after < SOONEST { Err("use at least 1s".to_owned()) } else { Ok(after) })
 }
 
-/// Not shorter than the longest time that a query may run, so that an id is known for as long as its query is.
+/// An id is known, and not given out again, for as long as its record is kept.
 fn retention(text: &str) -> Result<Duration, String> {
     let keep = options::duration(text)?;
     if keep < SOONEST { Err("use at least 1s".to_owned()) } else { Ok(keep) }

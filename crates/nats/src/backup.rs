@@ -123,7 +123,7 @@ impl Connection {
     /// Describes a stream; none if there is none of that name.
     ///
     /// # Errors
-    /// `unavailable`.
+    /// `unavailable`; `forbidden` where these credentials may not ask.
     pub async fn stream(&self, name: &str) -> Result<Option<Described>, Error> {
         match self.stream_api(format!("STREAM.INFO.{name}"), &json!({})).await? {
             Response::Ok(described) => Ok(Some(described)),
@@ -135,7 +135,7 @@ impl Connection {
     /// Starts a snapshot of a stream, with its consumers.
     ///
     /// # Errors
-    /// `unavailable`, also where these credentials may not ask.
+    /// `unavailable`; `forbidden` where these credentials may not ask.
     pub async fn snapshot(&self, name: &str) -> Result<Snapshot, Error> {
         let inbox = self.client.new_inbox();
         let chunks = self.client.subscribe(inbox.clone()).await.map_err(|error| Error::new(Kind::Unavailable, error))?;
@@ -158,8 +158,13 @@ impl Connection {
         Ok(Restoring { connection: self.clone(), subject: deliver.deliver_subject })
     }
 
+    /// A call of the server's API. What these credentials may not ask is known at once, and is no time-out.
     async fn stream_api<T: DeserializeOwned>(&self, call: String, body: &impl Serialize) -> Result<Response<T>, Error> {
-        self.js.request(call, body).await.map_err(|error| Error::new(Kind::Unavailable, error))
+        let subject = format!("$JS.API.{call}");
+        tokio::select! {
+            answer = self.js.request(call, body) => answer.map_err(|error| Error::new(Kind::Unavailable, error)),
+            refused = self.refusals.wait_for(&subject) => Err(refused),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn step(space: &Space, seq: u64, time: Timestamp, subject: &str, repl
     let subject = match Subject::parse(space, subject) {
         Ok(subject) => subject,
         Err(error) => {
-            tracing::warn!(seq, subject, %error, "a stored message has no subject of this bus; passed over");
+            tracing::debug!(seq, subject, %error, "a stored message has no subject of this bus; passed over");
             return Step::PassedOver { key: guarded(subject), seq, time, subject: subject.to_owned(), reason: error.to_string() };
         }
     };

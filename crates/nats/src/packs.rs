@@ -54,7 +54,7 @@ impl Packs {
     /// time at which it was written there, and the pack; none, if what stands there is none.
     ///
     /// # Errors
-    /// `unavailable`: call it again, it goes on where it was.
+    /// `unavailable`: call it again, it goes on where it was. `forbidden`.
     pub async fn read(&mut self, mut each: impl FnMut(u64, Timestamp, Option<(QueryId, Pack)>)) -> Result<(), Error> {
         let unavailable = |error: &dyn std::fmt::Display| Error::new(Kind::Unavailable, error);
         let name = format!("packs-{}", uuid::Uuid::now_v7().simple());
@@ -65,7 +65,12 @@ impl Packs {
             ..Default::default()
         };
         let stream = self.connection.js.get_stream_no_info(self.connection.space().archive()).await.map_err(|error| unavailable(&error))?;
-        let consumer = match stream.create_consumer(config).await {
+        let subject = format!("$JS.API.CONSUMER.CREATE.{}.{name}", self.space().archive());
+        let created = tokio::select! {
+            created = stream.create_consumer(config) => created,
+            refused = self.connection.refusals.wait_for(&subject) => return Err(refused),
+        };
+        let consumer = match created {
             Ok(consumer) => consumer,
             Err(error) if is_missing(&error) => return Ok(()),
             Err(error) => return Err(unavailable(&error)),

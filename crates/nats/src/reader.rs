@@ -11,6 +11,7 @@ use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use ledger::{Entry, Key};
 use protocol::Space;
+use tokio::sync::watch;
 
 use crate::{Connection, Error, Kind, convert, ledger as stream};
 
@@ -83,6 +84,8 @@ pub struct Reader {
     /// How many entries the server still had to send when it sent the last one.
     pending: u64,
     messages: Option<push::Ordered>,
+    /// How often the connection had broken when the consumer was made.
+    breaks: watch::Receiver<u64>,
 }
 
 impl std::fmt::Debug for Reader {
@@ -103,7 +106,8 @@ impl Reader {
             other => other,
         };
         let next = if let Start::Seq(seq) = start { seq } else { 0 };
-        let mut reader = Self { connection, filters, start, next, pending: 0, messages: None };
+        let breaks = connection.breaks.subscribe();
+        let mut reader = Self { connection, filters, start, next, pending: 0, messages: None, breaks };
         reader.messages = Some(reader.consume().await?);
         Ok(reader)
     }
@@ -160,13 +164,16 @@ impl Reader {
             }
             return None;
         };
-        let message = match messages.next().await {
-            Some(Ok(message)) => message,
-            // The consumer is gone, as after a restart of the server: begin a new one where this one was.
-            Some(Err(_)) | None => {
-                self.messages = None;
-                return None;
-            }
+        let message = tokio::select! {
+            biased;
+            message = messages.next() => message.and_then(Result::ok),
+            // A server that was restarted knows nothing of the consumer, and the library takes two heartbeats to notice.
+            _ = self.breaks.changed() => None,
+        };
+        let Some(message) = message else {
+            // The consumer is gone, or may be: begin a new one where this one was.
+            self.messages = None;
+            return None;
         };
         let info = message.info().ok()?;
         let (seq, time) = (info.stream_sequence, convert::timestamp(info.published));

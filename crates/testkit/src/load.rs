@@ -60,6 +60,9 @@ pub struct Load {
     /// How many may be open at once
     #[arg(long, default_value_t = 64)]
     pub inflight: usize,
+    /// How many bytes to add to each
+    #[arg(long, default_value_t = 0)]
+    pub pad: usize,
     /// When they expire, in milliseconds
     #[arg(long, default_value_t = 120_000)]
     pub timeout_ms: u64,
@@ -122,7 +125,7 @@ impl Load {
             posted += 1;
             let text = random.pick(&self.texts).map_or("echo hello", String::as_str);
             let mut ask = Ask::new(&self.to, text);
-            ask.timeout_ms = self.timeout_ms;
+            (ask.timeout_ms, ask.pad) = (self.timeout_ms, self.pad);
             let client = client.clone();
             asked.spawn(async move {
                 let _permit = permit;
@@ -175,7 +178,7 @@ impl Client {
     async fn post(&self, ask: &Ask, mut again: bool) -> bool {
         let until = Instant::now() + Duration::from_secs(60);
         if !again {
-            self.note("sent", &ask.id, json!({ "to": ask.to, "text": ask.text, "timeout_ms": ask.timeout_ms }));
+            self.note("sent", &ask.id, json!({ "to": ask.to, "text": ask.text, "timeout_ms": ask.timeout_ms, "pad": ask.pad }));
         }
         loop {
             match self.plain.post(ask).await {

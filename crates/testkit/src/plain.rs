@@ -61,13 +61,15 @@ pub struct Ask {
     pub attempts: u32,
     /// Whether it goes before all others.
     pub urgent: bool,
+    /// How many bytes it carries beside its text.
+    pub pad: usize,
 }
 
 impl Ask {
     /// A query to one agent under a new id, with two minutes and three attempts.
     #[must_use]
     pub fn new(to: &str, text: &str) -> Self {
-        Self { id: mint(), to: to.to_owned(), text: text.to_owned(), timeout_ms: 120_000, attempts: 3, urgent: false }
+        Self { id: mint(), to: to.to_owned(), text: text.to_owned(), timeout_ms: 120_000, attempts: 3, urgent: false, pad: 0 }
     }
 
     /// One that only finds out whether the bus works: it waits behind nobody.
@@ -85,6 +87,9 @@ impl Ask {
         });
         if self.to != "any" {
             body["target"] = json!(self.to);
+        }
+        if self.pad > 0 {
+            body["pad"] = json!("x".repeat(self.pad));
         }
         if self.urgent {
             body["priority"] = json!("critical");

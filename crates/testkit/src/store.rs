@@ -47,6 +47,14 @@ impl Store {
         Self { at: at.to_owned(), image: Some(image) }
     }
 
+    /// Gives a store in memory another size, in MiB.
+    ///
+    /// # Panics
+    /// When it cannot be mounted anew.
+    pub fn grow(&self, mib: u32) {
+        run("mount", &["-o", &format!("remount,size={mib}m"), &text(&self.at)]);
+    }
+
     /// Where it is mounted.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -37,6 +37,32 @@ async fn f12_the_same_query_again_is_the_same_query_also_after_every_part_was_ki
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f12_the_same_query_again_is_the_same_query_also_when_only_the_archive_knows_it() {
+    let mut lab = Lab::start(Plan::default().options(&["--archive-after", "1s"])).await;
+    let plain = lab.plain("again").await;
+    let ask = Ask::new("worker", "echo once");
+    let before = plain.ask(&ask, LONG).await.expect("an answer");
+    let ledger = plain.js().get_stream("bus-ledger").await.expect("the ledger");
+    let subject = plain.subject("query", &ask.id, "again", "worker");
+    testkit::eventually_async("the move to the archive", || async {
+        if ledger.get_last_raw_message_by_subject(&subject).await.is_err() { Ok(()) } else { Err("the ledger still holds it") }
+    })
+    .await;
+    for _ in 0..2 {
+        let sent = plain.post(&ask).await;
+        assert!(matches!(sent, Sent::Stored(_) | Sent::Taken), "{sent:?}");
+        let after = plain.ended(&ask.id, LONG).await.expect("its answer");
+        assert_eq!((&after["answer"], &after["end_seq"]), (&before["answer"], &before["end_seq"]), "{after:#}");
+    }
+    let other = Ask { text: "echo twice".to_owned(), ..ask.clone() };
+    let told = plain.call("post", other.body("again")).await.expect("a refusal");
+    assert_eq!(told["error"]["code"], "conflict", "{told}");
+    lab.settle().await.demand();
+    let works = testkit::checker::lines(&lab.works());
+    assert_eq!(works.iter().filter(|work| work["id"] == ask.id.as_str() && work["event"] == "start").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f13_a_query_that_kills_its_worker_is_dead_after_three_crashes_also_when_no_coordinator_saw_the_last() {
     let mut lab = Lab::start(Plan::default()).await;
     lab.add_client(&["--count", "30", "--rate", "20", "--text", "echo healthy"]);
@@ -56,6 +82,10 @@ async fn f13_a_query_that_kills_its_worker_is_dead_after_three_crashes_also_when
     let attempts = record["attempts"].as_array().expect("attempts");
     let codes: Vec<&Value> = attempts.iter().map(|attempt| &attempt["failure"]["code"]).collect();
     assert_eq!(codes, [&json!("killed_by_signal"); 3], "{record:#}");
+    let replay = Process::run(&mut lab.agentbus_here(&["dead", "replay", &poison.id, "--from", "poisoner"]));
+    assert_eq!(replay.code, Some(0), "{replay:?}");
+    let again = plain.ended(replay.stdout.trim(), LONG).await.expect("the replay ends");
+    assert_eq!((&again["state"], &again["query"]["payload"]["query"]), (&json!("dead"), &json!("abort")), "{again:#}");
     lab.settle().await.demand();
 }
 

@@ -18,6 +18,7 @@ async fn f1_a_coordinator_that_is_killed_is_back_within_five_seconds_and_nothing
         let took = back(&probe).await;
         assert!(took < BACK, "kill {kill}: {took:?}");
     }
+    endings(&lab, 200).await;
     let verdict = lab.settle().await;
     verdict.demand();
     assert!(verdict.acknowledged.len() >= 200, "{}", verdict.acknowledged.len());
@@ -25,7 +26,7 @@ async fn f1_a_coordinator_that_is_killed_is_back_within_five_seconds_and_nothing
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f1_a_coordinator_that_crashes_at_any_step_of_its_work_loses_nothing() {
-    let mut lab = Lab::start(Plan::default().capacity(16)).await;
+    let mut lab = Lab::start(Plan::default().capacity(16).options(&["--archive-after", "1s"])).await;
     lab.add_client(&["--rate", "20", "--text", "echo hello", "--text", "sleep 200"]);
     // Nobody can answer these: the coordinator itself ends them.
     lab.add_client(&["--rate", "10", "--to", "nobody"]);

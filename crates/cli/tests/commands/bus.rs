@@ -43,6 +43,11 @@ impl RunningBus {
         Self { _up: up, url, folder }
     }
 
+    /// Where its server listens.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Runs a command again and again until it prints a text: what was sent is known a moment later.
     pub(crate) fn until(&self, args: &[&str], text: &str) {
         eventually(&format!("{text:?} from {args:?}"), || {

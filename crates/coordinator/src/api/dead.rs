@@ -40,6 +40,8 @@ impl Dead {
     /// Notes a message that nobody can read.
     pub(crate) fn unreadable(&mut self, step: &Step, space: &Space) {
         let Some(unreadable) = judge(step, space) else { return };
+        let Unreadable { seq, subject, message, .. } = &unreadable;
+        tracing::warn!(seq, subject, message, "a stored message that nobody can read; passed over");
         if self.unreadable.len() == UNREADABLE {
             self.unreadable.pop_front();
         }

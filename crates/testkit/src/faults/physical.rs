@@ -27,6 +27,7 @@ enum Part {
     Coordinator(usize),
     Host(usize),
     Client(usize),
+    Watcher,
 }
 
 /// A fault that lasts.
@@ -58,6 +59,7 @@ pub fn begin(fault: Fault, lab: &mut Lab, random: &mut Random) -> Option<Lasting
         Fault::F2 | Fault::F5 => Part::Host(healthy(&mut lab.hosts, random)?),
         Fault::F3 | Fault::F7 if lab.node().part().is_running() && !lab.node().part().is_frozen() => Part::Server,
         Fault::F10 => anywhere(lab, random)?,
+        Fault::F31 if lab.watcher.is_some() && random.below(3) == 0 => Part::Watcher,
         Fault::F31 => Part::Client(healthy(&mut lab.clients, random)?),
         _ => return None,
     };
@@ -153,6 +155,7 @@ fn anywhere(lab: &mut Lab, random: &mut Random) -> Option<Part> {
 fn placed(lab: &mut Lab, part: Part) -> Option<&mut Placed> {
     match part {
         Part::Server => None,
+        Part::Watcher => lab.watcher.as_mut(),
         Part::Coordinator(at) => lab.coordinators.get_mut(at),
         Part::Host(at) => lab.hosts.get_mut(at),
         Part::Client(at) => lab.clients.get_mut(at),

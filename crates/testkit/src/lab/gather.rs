@@ -53,7 +53,7 @@ impl Lab {
     /// # Panics
     /// When the streams cannot be read.
     pub async fn evidence(&mut self) -> Evidence {
-        let plain = self.plain("judge").await;
+        let plain = self.plain("judge").await.impatient(Duration::from_millis(500));
         let clients: Vec<Value> =
             self.clients.iter().flat_map(|client| checker::lines(&self.path().join(format!("{}.jsonl", client.part.name())))).collect();
         let waiting = waiting(&plain, &clients).await;

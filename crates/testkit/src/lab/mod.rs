@@ -190,7 +190,7 @@ impl Lab {
     }
 
     fn add_watcher(&mut self) {
-        let mut placed = self.part("watcher", "", &["watch", "--json", "--kind", "progress", "--from-seq", "1"]);
+        let mut placed = self.part("watcher", "", &["watch", "--json", "--kind", "progress", "--durable", "lab"]);
         placed.part.start();
         self.watcher = Some(placed);
     }

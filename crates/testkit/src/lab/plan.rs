@@ -74,6 +74,13 @@ impl Plan {
         self
     }
 
+    /// The coordinators take these options, too.
+    #[must_use]
+    pub fn options(mut self, options: &[&str]) -> Self {
+        self.coordinator_options = options.iter().map(|option| (*option).to_owned()).collect();
+        self
+    }
+
     /// Each part has a network of its own.
     #[must_use]
     pub const fn proxied(mut self) -> Self {

@@ -18,7 +18,7 @@ use std::{
 use futures::FutureExt;
 
 pub use report::{Report, Round, Tally};
-pub use special::{Disks, answers, power_cut};
+pub use special::PowerCut;
 
 use crate::{binary, faults::Fault, random::Random};
 

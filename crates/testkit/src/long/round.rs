@@ -73,7 +73,8 @@ pub(super) async fn round(seed: u64, lasts: Duration, faults: &[Fault], binaries
         coordinators: usize::try_from(random.between(2, 4)).unwrap_or(2),
         hosts: usize::try_from(random.between(2, 4)).unwrap_or(2),
         capacity: 16,
-        ..Plan::default().proxied().watched()
+        // Records go to the archive while faults come and go.
+        ..Plan::default().proxied().watched().options(&["--archive-after", "3s"])
     };
     let mut lab = Lab::start(plan).await;
     load(&mut lab, &mut random);

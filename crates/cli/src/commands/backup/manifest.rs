@@ -76,7 +76,10 @@ impl Manifest {
     /// Reads the manifest of a folder, and checks that every file is what it says.
     pub(super) fn check(folder: &Path) -> Result<Self, Failure> {
         let shown = folder.display();
-        let broken = |why: String| Failure::usage("bad_backup", format!("{shown} is no whole backup: {why}"));
+        let broken = |why: String| {
+            Failure::usage("bad_backup", format!("{shown} is no whole backup: {why}"))
+                .hint("Name a folder that 'agentbus backup' has finished.")
+        };
         let text = fs::read(folder.join(NAME)).map_err(|error| broken(format!("{NAME}: {error}")))?;
         let manifest: Self = serde_json::from_slice(&text).map_err(|error| broken(format!("{NAME}: {error}")))?;
         if manifest.format != FORMAT {

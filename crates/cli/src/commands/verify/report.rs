@@ -111,13 +111,13 @@ pub(super) fn text(report: &Report) -> String {
     let Report { stored, last_seq, archived, dropped, queries, ended, findings, more, .. } = report;
     let mut lines = vec![
         format!("ledger     {stored} of {last_seq} messages; {archived} archived or erased, {dropped} dropped after their retention"),
-        format!("histories  {queries} queries, {ended} ended"),
+        format!("histories  {}, {ended} ended", show::count(*queries, "query")),
     ];
     for Finding { code, id, seq, to_seq, message, hint } in findings {
         let place = to_seq.map_or_else(|| format!("sequence {seq}"), |to| format!("sequences {seq} to {to}"));
         let about = id.map(|id| format!("{id}, ")).unwrap_or_default();
-        lines.push(format!("{}  {about}{place}: {}", show::red(format_args!("{code:<9}")), show::plain(message)));
-        lines.push(format!("           hint: {hint}"));
+        lines.push(format!("{}  {about}{place}: {}", show::red(code), show::plain(message)));
+        lines.push(format!("  hint: {hint}"));
     }
     if *more > 0 {
         lines.push(format!("and {more} more"));
