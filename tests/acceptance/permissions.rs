@@ -11,7 +11,7 @@ use crate::bus::name;
 const CONF: &str = include_str!("../../deploy/permissions.conf");
 
 /// The users; each one's password is its name backwards.
-const USERS: [&str; 6] = ["coordinator", "alice", "summariser", "agent-host", "editor", "console"];
+const USERS: [&str; 7] = ["coordinator", "alice", "summariser", "agent-host", "editor", "console", "keeper"];
 
 async fn server() -> ConfiguredServer {
     let variable = |user: &str| format!("{}_PASSWORD: \"{}\"\n", user.to_uppercase().replace('-', "_"), password(user));
@@ -71,15 +71,25 @@ async fn every_role_works_with_its_own_permissions_and_no_more() {
     assert_eq!(ended.state, State::Cancelled);
     assert_eq!(alice.history(ended.id).await.expect("its record").state, State::Cancelled);
 
-    let run = |words: &[&str]| {
-        let url = server.url_for("editor", &password("editor"));
-        let output = Process::run(agentbus(folder.path()).args(words).args(["--nats", &url]).env("AGENTBUS_NAME", "editor"));
+    let run_as = |user: &str, words: &[&str]| {
+        let url = server.url_for(user, &password(user));
+        let output = Process::run(agentbus(folder.path()).args(words).args(["--nats", &url]).env("AGENTBUS_NAME", user));
         assert_eq!(output.code, Some(0), "{words:?}: {output:?}");
         output.stdout
     };
+    let run = |words: &[&str]| run_as("editor", words);
     let _ = run(&["context", "set", "team.size", "12", "--source", "staff list"]);
     assert!(run(&["context", "list"]).contains("team.size"));
     let _ = run(&["context", "unset", "team.size"]);
+
+    let durable = start("console", &["watch", "--durable", "night", "--from-seq", "1", "--as", "console"]);
+    let _ = durable.says("Cancelled");
+    durable.signal("TERM");
+    assert_eq!(durable.finish().code, Some(0));
+    let _ = run_as("console", &["watch", "--forget", "night"]);
+    assert!(run_as("console", &["dead", "list", "--json"]).contains("\"letters\": []"));
+    assert!(run_as("keeper", &["verify"]).contains("clean"));
+    assert!(run_as("keeper", &["backup", "copy"]).contains("bus-ledger"));
 
     let _ = watch.says("\"close\"");
     for part in [watch, host, coordinator] {

@@ -19,12 +19,13 @@ done
 while read -r id; do
     tries=0
     # A query that has just been posted may take its time.
-    until agentbus status --json --from shell "$id" 2>/dev/null | tr -d '\n' | grep -q '"ended_at"'; do
+    while :; do
+        record="$(agentbus history --json --from shell "$id" 2>/dev/null | tr -d '\n')"
         tries=$((tries + 1))
+        case "$record" in *'"ended_at"'*) break ;; esac
         [ "$tries" -lt 20 ] || break
         sleep 1
     done
-    agentbus history --json --from shell "$id" 2>/dev/null | tr -d '\n' >>/out/records
-    echo >>/out/records
+    printf '%s\n' "$record" >>/out/records
 done </out/acknowledged
 touch /out/done

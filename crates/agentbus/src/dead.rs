@@ -1,14 +1,20 @@
 //! Dead letters: what nobody could do, and asking it again.
 
-use protocol::{DeadLetters, Kind, Message, Name, Problem, QueryId, Record, State, message::Query};
+use std::collections::BTreeMap;
+
+use ledger::{Pack, Page};
+use nats::{Archive, Packs};
+use protocol::{
+    DeadLetters, Kind, Message, Name, Problem, QueryId, Record, State, Subject,
+    message::{Close, Query, Reason},
+};
 use serde_json::json;
 
 use crate::{Bus, Error, Receipt};
 
 impl Bus {
     /// The newest dead letters, `limit` of them at most, and the messages that nobody can read. Of those that
-    /// have been archived, a coordinator knows what has died since it was started; the record of every one can
-    /// be had by its id until it is dropped.
+    /// have been archived, a coordinator knows what has died since it was started: see [`Bus::dead_archived`].
     ///
     /// # Errors
     /// `no_coordinator`, `unavailable`.
@@ -26,6 +32,44 @@ impl Bus {
                 return Ok(all);
             }
         }
+    }
+
+    /// The newest dead queries of the archive, `limit` of them at most, newest first. It reads the whole archive, which
+    /// not everybody may.
+    ///
+    /// # Errors
+    /// `unavailable`, `forbidden`.
+    pub async fn dead_archived(&self, limit: usize) -> Result<Vec<Record>, Error> {
+        let mut found = BTreeMap::new();
+        let mut packs = Packs::new(self.connection().clone(), None);
+        packs
+            .read(|_, _, pack| {
+                let Some((_, Pack::Pages(pages))) = pack else { return };
+                for page in &pages {
+                    found.extend(self.died(page).map(|key| (page.seq, key)));
+                }
+                while found.len() > limit {
+                    found.pop_first();
+                }
+            })
+            .await?;
+        let archive = Archive::of(self.connection().clone());
+        let mut letters = Vec::new();
+        for (id, requester) in found.into_values().rev() {
+            let whole = archive.whole(id, 1).await?;
+            let entries: Vec<_> = whole.pages().filter_map(|page| self.connection().entry(page)).collect();
+            let record = ledger::record(id, &requester, &entries).filter(|record| whole.erased().is_none() && record.state == State::Dead);
+            letters.extend(record.map(|record| Record { messages: Vec::new(), decision: None, ..record }));
+        }
+        Ok(letters)
+    }
+
+    /// Whose query died of this message, if one did.
+    fn died(&self, page: &Page) -> Option<(QueryId, Name)> {
+        let subject = Subject::parse(self.space(), &page.subject).ok().filter(|subject| subject.kind() == Kind::Close)?;
+        let entry = self.connection().entry(page)?;
+        let is_death = matches!(entry.body, Ok(Message::Close(Close { reason: Reason::Dead, .. })));
+        is_death.then(|| (subject.id(), subject.from().clone()))
     }
 
     /// Asks a dead query again: the same content under a new id, which names the old one. Its time and its

@@ -92,12 +92,19 @@ impl Ledger {
 const LEADERLESS: [ErrorCode; 4] =
     [ErrorCode::CLUSTER_NO_PEERS, ErrorCode::CLUSTER_NOT_AVAILABLE, ErrorCode::CLUSTER_NOT_LEADER, ErrorCode::STREAM_OFFLINE];
 
+/// Whether there is too little room for a new stream. A cluster gives that the same code (10005) as too few nodes, and
+/// only its words differ.
+pub(crate) fn has_no_room(cause: &async_nats::jetstream::Error) -> bool {
+    let full = cause.error_code() == ErrorCode::CLUSTER_NO_PEERS && cause.to_string().contains("insufficient storage");
+    full || cause.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED
+}
+
 /// Why the stream could not be opened.
 fn unopened(error: &CreateStreamError) -> Error {
     match error.kind() {
         Create::TimedOut | Create::JetStreamUnavailable | Create::Response => Error::new(Kind::Unavailable, error),
+        Create::JetStream(cause) if has_no_room(&cause) => Error::new(Kind::StorageFull, cause),
         Create::JetStream(cause) if LEADERLESS.contains(&cause.error_code()) => Error::new(Kind::Unavailable, cause),
-        Create::JetStream(cause) if cause.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED => Error::new(Kind::StorageFull, cause),
         _ => Error::new(Kind::LedgerSettings, error),
     }
 }

@@ -248,6 +248,7 @@ fn left_open(log: &Path) -> Vec<Ask> {
             to: word("to"),
             text: word("text"),
             timeout_ms: line["timeout_ms"].as_u64().unwrap_or(120_000),
+            pad: line["pad"].as_u64().and_then(|pad| usize::try_from(pad).ok()).unwrap_or_default(),
             ..Ask::new("", "")
         }
     };

@@ -67,7 +67,7 @@ async fn f9_a_ledger_that_is_full_says_so_ends_what_is_open_and_heals() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f9_a_disk_that_is_full_loses_nothing_and_goes_on_when_there_is_room_and_a_new_server() {
     let folder = tempfile::tempdir().expect("a folder");
-    let disk = Store::memory(&folder.path().join("disk"), 12);
+    let disk = Store::memory(&folder.path().join("disk"), 8);
     let plan = Plan::default().store(disk.path().join("store")).options(&["--max-size", "256MiB"]);
     let mut lab = Lab::start(plan).await;
     lab.add_client(&["--count", "60", "--rate", "100", "--inflight", "60", "--pad", PAD, "--text", "sleep 100"]);

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use agentbus::{Bus, Name, QueryId};
+use agentbus::{Bus, Name, QueryId, Record, protocol::DeadLetters};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -37,6 +37,9 @@ struct List {
     /// How many at most, up to 1000
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,
+    /// Read the whole archive, too: it keeps what has died longer ago
+    #[arg(long)]
+    archived: bool,
     /// Print them as JSON
     #[arg(long)]
     json: bool,
@@ -73,7 +76,11 @@ impl Dead {
 impl List {
     async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         let bus = bus::connect(global, self.from.from).await?;
-        let dead = bus.dead(self.limit.into()).await?;
+        let mut dead = bus.dead(self.limit.into()).await?;
+        if self.archived {
+            let older = bus.dead_archived(self.limit.into()).await?;
+            add(&mut dead, older, self.limit.into());
+        }
         bus.close().await;
         if self.json {
             printer::json(&dead);
@@ -92,6 +99,14 @@ impl List {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Adds what the archive has and the coordinator does not remember.
+fn add(dead: &mut DeadLetters, older: Vec<Record>, limit: usize) {
+    let known: Vec<QueryId> = dead.letters.iter().map(|letter| letter.id).collect();
+    dead.letters.extend(older.into_iter().filter(|letter| !known.contains(&letter.id)));
+    dead.letters.sort_by_key(|letter| std::cmp::Reverse(letter.end_seq));
+    dead.letters.truncate(limit);
 }
 
 impl Replay {

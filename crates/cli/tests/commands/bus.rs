@@ -34,10 +34,15 @@ const SHELL: &str = "---\nname: powershell-5.1-expert\ndescription: Writes scrip
 impl RunningBus {
     /// Starts a bus, and returns when it is up.
     pub(crate) fn start(group: &'static str) -> Self {
+        Self::start_with(group, &[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn start_with(group: &'static str, options: &[&str]) -> Self {
         let folder = Folder::new(group);
         folder.write("agents/qa-expert.md", QA);
         folder.write("agents/powershell.md", SHELL);
-        let up = Process::start(&mut folder.command(&["up", "--fsync", "2m"]));
+        let up = Process::start(&mut folder.command(&[&["up", "--fsync", "2m"], options].concat()));
         let said = up.says("Ctrl-C drains");
         let url = said.split_whitespace().find(|word| word.starts_with("nats://")).expect("where the server is").to_owned();
         Self { _up: up, url, folder }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use agentbus::{Done, Fault, Task};
 use testkit::{NatsServer, Process};
 
 use crate::{bus::RunningBus, case::Folder};
@@ -31,6 +32,45 @@ async fn verifying() {
     nats::Archive::of(client.connection().clone()).remove_from_ledger(first, 2).await.expect("removed");
     bus.case("findings", &["verify"]);
     bus.case("findings_json", &["verify", "--json"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_left_the_ledger_is_found_again() {
+    let bus = RunningBus::start_with("archive", &["--archive-after", "1s"]);
+    let _builder = bus.builder().await;
+    let _tired = bus.serve("tired", "fetch", |_: Task| async { Err::<Done, _>(Fault::retry("cache_away", "No cache.")) }).await;
+    bus.run(&["ask", "--id", FIRST, "--type", "build", "server and client"]);
+    bus.run(&["ask", "--id", SECOND, "--type", "fetch", "the models"]);
+    let history = bus.run(&["history", "--json", FIRST]);
+    // Both leave it a second after their end; their list is of what is in it.
+    testkit::eventually("the ledger is empty", || {
+        let listed = bus.run(&["list", "--json"]);
+        if listed.stdout.trim() == "[]" { Ok(()) } else { Err(listed.stdout) }
+    });
+    assert_eq!(bus.run(&["history", "--json", FIRST]).stdout, history.stdout, "it is what it was");
+    bus.case("answer_of_an_archived_query", &["ask", "--id", FIRST]);
+    bus.case("the_same_again_is_the_same_query", &["ask", "--id", FIRST, "--type", "build", "server and client"]);
+    bus.case("verify", &["verify"]);
+    let dead = bus.run(&["dead", "list"]).stdout;
+    assert!(dead.contains(SECOND), "{dead}");
+    bus.case("dead_with_the_archive", &["dead", "list", "--archived"]);
+    let watch = Process::start(&mut bus.command(&["watch", "--from-seq", "1"]));
+    let _ = watch.says("fetch: the models");
+    watch.signal("INT");
+    bus.keep("watch_from_the_beginning", &["watch", "--from-seq", "1"], "(Ctrl-C)", &watch.finish());
+    // Coordinators may come and go: one that has just started knows nothing of what is not in the ledger.
+    let mut copy = bus.run(&["backup", "copy"]);
+    copy.stdout = without_sizes(&copy.stdout);
+    assert_eq!(copy.code, Some(0), "{copy:?}");
+    let server = NatsServer::start().await;
+    bus.run(&["restore", "copy", "--nats", &server.url()]);
+    let coordinator = Process::start(&mut bus.command(&["serve", "coordinator", "--nats", &server.url()]));
+    let _ = coordinator.says("serves the bus");
+    let with = |args: &[&str]| bus.run(&[args, &["--nats", &server.url()]].concat()).stdout;
+    assert_eq!(with(&["history", "--json", FIRST]), history.stdout, "backed up and restored");
+    assert_eq!(with(&["dead", "list"]), "");
+    assert!(with(&["dead", "list", "--archived"]).contains(SECOND));
+    assert!(with(&["verify"]).contains("clean"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

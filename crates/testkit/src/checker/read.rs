@@ -9,6 +9,7 @@ use std::{
 use async_nats::jetstream::{
     consumer::{DeliverPolicy, pull::OrderedConfig},
     context::GetStreamErrorKind,
+    stream::RawMessageErrorKind,
 };
 use futures::StreamExt;
 use serde_json::Value;
@@ -48,17 +49,37 @@ pub async fn entries(plain: &Plain) -> Result<Stored, String> {
         }
     }
     let mut erased = BTreeSet::new();
-    let (archive, _) = stream(plain, &format!("{}-archive", plain.space())).await?;
-    for raw in archive {
-        let pack: Value = serde_json::from_slice(&raw.payload).map_err(|error| format!("{}: {error}", raw.subject))?;
-        erased.extend(tombstone(&pack["erased"]["sequences"]));
-        for kept in pack["entries"].as_array().into_iter().flatten() {
-            if let Some(entry) = packed(kept) {
+    for raw in archive(plain, &format!("{}-archive", plain.space())).await? {
+        let (index, mut bodies) = raw.payload.split_at(raw.payload.iter().position(|byte| *byte == b'\n').unwrap_or(raw.payload.len()));
+        let index: Value = serde_json::from_slice(index).map_err(|error| format!("{}: {error}", raw.subject))?;
+        bodies = bodies.get(1..).unwrap_or_default();
+        erased.extend(tombstone(&index["erased"]["sequences"]));
+        for kept in index["entries"].as_array().into_iter().flatten() {
+            let size = kept["size"].as_u64().and_then(|size| usize::try_from(size).ok()).unwrap_or_default();
+            let (body, rest) = bodies.split_at_checked(size).ok_or_else(|| format!("{}: a body is cut short", raw.subject))?;
+            bodies = rest;
+            if let Some(entry) = packed(kept, body) {
                 held.entry(entry.seq).or_insert(entry);
             }
         }
     }
     Ok(Stored { entries: held.into_values().collect(), last, erased })
+}
+
+/// Every message of the archive, one after the other: nobody may have a consumer there.
+async fn archive(plain: &Plain, name: &str) -> Result<Vec<Raw>, String> {
+    let Ok(stream) = plain.js().get_stream(name).await else { return Ok(Vec::new()) };
+    let subject = format!("{}.archive.*", plain.space());
+    let (mut read, mut next) = (Vec::new(), 1);
+    loop {
+        let message = match stream.get_first_raw_message_by_subject(&subject, next).await {
+            Ok(message) => message,
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(read),
+            Err(error) => return Err(format!("{name}: {error}")),
+        };
+        next = message.sequence + 1;
+        read.push(Raw { seq: message.sequence, time_ms: 0, subject: message.subject.to_string(), payload: message.payload.to_vec() });
+    }
 }
 
 /// A stream from its first message to the last one that it had when we began. One that is not there is empty.
@@ -97,26 +118,14 @@ fn entry(seq: u64, time_ms: u64, subject: &str, body: Option<Value>) -> Option<E
     tokens.next().is_none().then_some(Entry { seq, time_ms, kind, id, from, to, body })
 }
 
-/// An entry as a pack of the archive has it.
-fn packed(kept: &Value) -> Option<Entry> {
+/// An entry as a pack of the archive has it: a line of its index, and its bytes.
+fn packed(kept: &Value, body: &[u8]) -> Option<Entry> {
     let time_ms = kept["time"].as_str().and_then(time::parse_ms)?;
-    entry(kept["seq"].as_u64()?, time_ms, kept["subject"].as_str()?, Some(kept["body"].clone()))
+    entry(kept["seq"].as_u64()?, time_ms, kept["subject"].as_str()?, serde_json::from_slice(body).ok())
 }
 
-/// The sequences that a tombstone names: single ones, pairs of first and last, or objects with both.
+/// The sequences that a tombstone names, as ranges with both ends.
 fn tombstone(sequences: &Value) -> BTreeSet<u64> {
-    let range = |named: &Value| -> Option<(u64, u64)> {
-        match named {
-            Value::Number(one) => one.as_u64().map(|one| (one, one)),
-            Value::Array(pair) => Some((pair.first()?.as_u64()?, pair.last()?.as_u64()?)),
-            Value::Object(fields) => {
-                let mut ends = fields.values().filter_map(Value::as_u64);
-                let (one, other) = (ends.next()?, ends.next()?);
-                Some((one.min(other), one.max(other)))
-            }
-            _ => None,
-        }
-    };
-    let named = sequences.as_array().into_iter().flatten().filter_map(range);
-    named.flat_map(|(first, last)| first..=last).collect()
+    let ranges = sequences.as_array().into_iter().flatten();
+    ranges.filter_map(|range| Some(range[0].as_u64()?..=range[1].as_u64()?)).flatten().collect()
 }
