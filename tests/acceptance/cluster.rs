@@ -20,9 +20,13 @@ const COPIES: usize = 3;
 
 /// Starts a coordinator with short waits that keeps three copies.
 async fn coordinate(urls: &str) -> Result<Coordinator, Error> {
+    coordinate_within(urls, 64 << 20).await
+}
+
+async fn coordinate_within(urls: &str, bytes: u64) -> Result<Coordinator, Error> {
     let connection = Connection::open(Options::new(urls, Name::coordinator())).await?;
     let mut options = coordinator::Options::default();
-    options.limits.max_bytes = 64 << 20;
+    options.limits.max_bytes = bytes;
     options.limits.replicas = COPIES;
     options.policy.accept = jiff::SignedDuration::from_millis(500);
     options.policy.backoff = jiff::SignedDuration::from_millis(50);

@@ -57,10 +57,24 @@ fn the_commands_in_the_operations_guide_can_be_typed() {
     let guide = fs::read_to_string(deploy().join("../docs/operations.md")).expect("the guide");
     let lines: Vec<_> = guide.lines().filter_map(|line| line.strip_prefix("    agentbus ")).collect();
     assert!(lines.len() >= 7, "{lines:?}");
-    for line in lines {
+    // Where the output goes is left out: it shall come here.
+    for line in lines.into_iter().filter_map(|line| line.split(" >").next()) {
         let script = format!("exec \"$AGENTBUS\" {line} --help");
         let output = Process::run(Command::new("sh").args(["-c", &script]).env("AGENTBUS", &program));
         assert!(output.code == Some(0) && output.stdout.contains("Usage: agentbus "), "{line}: {output:?}");
+    }
+}
+
+#[test]
+fn the_commands_in_the_compose_file_can_be_typed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let compose = fs::read_to_string(deploy().join("../docker-compose.yml")).expect("the file");
+    let lines = compose.lines().filter_map(|line| line.trim().strip_prefix("command: [serve, ")?.strip_suffix(']'));
+    let commands: Vec<Vec<_>> = lines.map(|line| line.split(", ").map(|word| word.trim_matches('"')).collect()).collect();
+    assert_eq!(commands.len(), 3, "two coordinators, agents: {commands:?}");
+    for words in commands {
+        let output = Process::run(agentbus(folder.path()).arg("serve").args(&words).arg("--help"));
+        assert!(output.code == Some(0) && output.stdout.contains("Usage: agentbus serve"), "{words:?}: {output:?}");
     }
 }
 
@@ -105,11 +119,14 @@ async fn a_server_takes_its_configuration() {
     fs::write(&config, text.replace("#include", "include")).expect("a file");
     let mut check = Command::new(found.path);
     check.arg("-t").arg("-c").arg(&config);
-    for user in ["COORDINATOR", "ALICE", "SUMMARISER", "AGENT_HOST", "EDITOR", "CONSOLE"] {
+    for user in ["COORDINATOR", "ALICE", "SUMMARISER", "AGENT_HOST", "EDITOR", "CONSOLE", "KEEPER"] {
         check.env(format!("{user}_PASSWORD"), "secret");
     }
     let output = Process::run(&mut check);
     assert_eq!(output.code, Some(0), "{output:?}");
     let output = Process::run(check.env_remove("ALICE_PASSWORD"));
     assert_ne!(output.code, Some(0), "a user without a password is refused: {output:?}");
+    let mut cluster = Command::new(check.get_program());
+    let output = Process::run(cluster.env("NODE", "nats-1").arg("-t").arg("-c").arg(deploy().join("nats-cluster.conf")));
+    assert_eq!(output.code, Some(0), "{output:?}");
 }

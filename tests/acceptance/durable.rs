@@ -150,6 +150,27 @@ async fn what_a_name_watches_is_fixed_until_it_is_forgotten() {
 }
 
 #[tokio::test]
+async fn a_requester_that_is_away_misses_no_answer() {
+    let bus = TestBus::start().await;
+    let (alice, worker) = (bus.client("alice").await, bus.client("worker").await);
+    let inbox = || Watch { to: Some(name("alice")), ..Watch::default() };
+    alice.watch_durably(&name("inbox"), inbox()).await.expect("watching").close().await.expect("kept");
+    alice.close().await;
+    report(&worker, 0..3).await;
+    // Asked in its name, while it is not there.
+    let client = bus.client("alice").await;
+    let mut query = agentbus::Query::new(name("alice"), "request", "hello");
+    query.target = Some(name("nobody"));
+    let ended = client.ask(query).await.expect("posted").ended().await.expect("it ends");
+    archive(&client, &[ended.id]).await;
+    let mut again = client.watch_durably(&name("inbox"), inbox()).await.expect("watching");
+    match again.next().await.expect("watching") {
+        Seen::Entry(entry) => assert_eq!((entry.seq, entry.subject.kind()), (ended.seq, Kind::Close)),
+        missed => panic!("{missed:?}"),
+    }
+}
+
+#[tokio::test]
 async fn what_was_archived_meanwhile_is_shown_in_its_place() {
     let bus = TestBus::start().await;
     let (worker, client) = (bus.client("worker").await, bus.client("alice").await);

@@ -171,8 +171,16 @@ async fn a_ledger_that_is_full_says_so_and_still_ends_what_it_holds() {
     assert_eq!(expires.ended().await.expect("it ends").state, State::Expired);
     gate.add_permits(9);
     assert_eq!(answered.ended().await.expect("it ends").state, State::Completed);
-    let late = client.ask(to_worker(None)).await.expect("the reserve takes it").ended().await.expect("it ends");
-    assert_eq!((late.state, late.close.expect("a close").code.as_str()), (State::Rejected, "storage_full"));
+    // The reserve is for what ends queries: the server itself takes no new ones meanwhile.
+    let late = client.ask(to_worker(None)).await.expect_err("no new query is stored");
+    assert_eq!(late.code(), "storage_full");
+    let notice = client.notify("A thing is done.").await.expect_err("nor is a notice");
+    assert_eq!(notice.code(), "storage_full");
+    let plain = client
+        .connection()
+        .request("agentbus.post.alice".to_owned(), br#"{"requesting_agent":"alice","request_type":"x","payload":{"query":"y"}}"#.to_vec());
+    let told = plain.await.expect("the API answers");
+    assert!(String::from_utf8_lossy(&told.payload).contains("storage_full"), "{told:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use nats::Archive;
 use protocol::Record;
 use serde_json::json;
 use tempfile::TempDir;
-use testkit::{NatsServer, Process, agentbus, eventually, eventually_async};
+use testkit::{NatsServer, Process, agentbus, eventually_async};
 
 use crate::bus::name;
 
@@ -42,8 +42,12 @@ impl Bench {
 
     /// Waits for the coordinator's death, and starts one that lives.
     async fn next(&mut self, archive_after: &str) {
-        let ended = eventually("the coordinator's death", || self.coordinator.ended().ok_or_else(|| self.coordinator.stderr()));
-        assert_eq!(ended, -1, "by a signal");
+        let coordinator = &std::sync::Mutex::new(&mut self.coordinator);
+        let ended = eventually_async("the coordinator's death", || async {
+            let mut coordinator = coordinator.lock().expect("nobody else asks");
+            coordinator.ended().ok_or_else(|| coordinator.stderr())
+        });
+        assert_eq!(ended.await, -1, "by a signal");
         self.coordinator = coordinate(&self.server, &self.folder, None, archive_after);
     }
 

@@ -13,6 +13,7 @@ mod examples;
 mod exec;
 mod faults;
 mod input;
+mod keeping;
 mod killed;
 mod lab;
 mod liveness;

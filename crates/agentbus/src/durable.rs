@@ -5,6 +5,8 @@
 //! It is a place in the ledger and no consumer of the server's, because those forget what was taken from the
 //! ledger in the meantime, and give out of order what they give a second time.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use nats::{Places, Replay, Seen, Start};
 use protocol::{InstanceId, Kind, Name, Problem, QueryId};
@@ -14,6 +16,9 @@ use crate::{Bus, Error, Watch};
 
 /// What has been dealt with is kept after so many messages at the latest, and whenever nothing is left to do.
 const OFTEN: usize = 256;
+
+/// The time after which a place is tried again that could not be kept.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// How often a place is set that another seems to have changed.
 const TRIES: usize = 5;
@@ -36,6 +41,26 @@ struct Filter {
     kind: Option<Kind>,
     agent: Option<Name>,
     query: Option<QueryId>,
+    #[serde(default)]
+    to: Option<Name>,
+}
+
+impl Filter {
+    fn of(watch: &Watch) -> Self {
+        Self { kind: watch.kind, agent: watch.agent.clone(), query: watch.query, to: watch.to.clone() }
+    }
+
+    /// What is watched, in words.
+    fn told(&self) -> String {
+        let parts = [
+            self.kind.map(|kind| format!("the kind {kind}")),
+            self.agent.as_ref().map(|agent| format!("the agent {agent}")),
+            self.query.map(|id| format!("the query {id}")),
+            self.to.as_ref().map(|to| format!("the inbox of {to}")),
+        ];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        if parts.is_empty() { "everything".to_owned() } else { parts.join(", ") }
+    }
 }
 
 /// A watch under way that keeps its place.
@@ -99,7 +124,14 @@ impl Durable {
             if self.unkept >= OFTEN || (self.unkept > 0 && !self.replay.is_ready()) {
                 self.keep().await?;
             }
-            let seen = self.replay.next().await;
+            // What could not be kept is tried again while it waits.
+            let seen = match self.unkept {
+                0 => self.replay.next().await,
+                _ => match tokio::time::timeout(AGAIN, self.replay.next()).await {
+                    Ok(seen) => seen,
+                    Err(_) => continue,
+                },
+            };
             if self.watch.takes(&seen) {
                 self.given = Some(match &seen {
                     Seen::Entry(entry) => (entry.seq, Some(entry.time)),
@@ -159,7 +191,7 @@ impl Keeper {
     /// The place of this name, or a new one.
     async fn open(bus: &Bus, places: Places, name: &Name, watch: &Watch) -> Result<Self, Error> {
         let (owner, holder) = (bus.name().clone(), InstanceId::mint());
-        let filter = Filter { kind: watch.kind, agent: watch.agent.clone(), query: watch.query };
+        let filter = Filter::of(watch);
         let (place, revision) = match places.get(&owner, name).await? {
             Some((kept, revision)) => (gone_on(name, &kept, &filter, watch.start)?, revision),
             None => (begun(bus, watch.start, filter, &holder).await?, 0),
@@ -220,8 +252,8 @@ impl Keeper {
 fn gone_on(name: &Name, kept: &[u8], filter: &Filter, start: Start) -> Result<Place, Error> {
     let place = parse(name, kept)?;
     if place.filter != *filter {
-        let watched = serde_json::to_string(&place.filter).unwrap_or_default();
-        let problem = Problem::new("other_filter", format!("the watcher {name} watches something else: {watched}"));
+        let (is, wanted) = (place.filter.told(), filter.told());
+        let problem = Problem::new("other_filter", format!("the watcher {name} watches {is}, and not {wanted}"));
         return Err(problem.hint(format!("Use another name, or begin anew: agentbus watch --forget {name}")).into());
     }
     if start != Start::Now {

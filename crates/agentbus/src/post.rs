@@ -11,6 +11,9 @@ use crate::{Bus, Error};
 /// its id. The last try takes 5 s at most.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// The pause between two tries.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// The ledger has the query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -52,9 +55,13 @@ impl Bus {
             return Ok(receipt);
         }
         let expect = Expect { filter: self.space().queries(id), last: 0 };
-        let (begun, mut refused) = (Instant::now(), false);
+        let (begun, mut tries, mut refused) = (Instant::now(), 0_u32, false);
         loop {
             let patient = begun.elapsed() < PATIENCE;
+            if tries > 0 {
+                tokio::time::sleep(AGAIN).await;
+            }
+            tries += 1;
             match self.connection().append(&subject, &message, Some(&expect)).await {
                 Ok(Stored::At(seq)) => return Ok(Receipt { id, seq, repeated: false }),
                 // A cluster now and then refuses what is right, so a first refusal says nothing.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use ledger::{Key, Looked, Page, Tombstone, ranges};
+use ledger::{Key, Looked, Tombstone, ranges};
 use nats::{Archive, Connection, Error, Kind, Packed};
 use protocol::QueryId;
 
@@ -68,15 +68,4 @@ pub(crate) async fn look_up(connection: &Connection, key: &Key) -> Looked {
             Looked::Unknown
         }
     }
-}
-
-/// Sets a tombstone for what stands under an id, and overwrites it. `pages`: all of it.
-pub(crate) async fn erase(archive: &Archive, id: QueryId, tombstone: Tombstone, pages: &[&Page]) -> Result<(), Error> {
-    crash::point("erase.decided");
-    archive.bury(id, tombstone).await?;
-    crash::point("erase.buried");
-    let seqs: Vec<u64> = pages.iter().map(|page| page.seq).collect();
-    archive.erase(id, &seqs).await?;
-    crash::point("erase.done");
-    Ok(())
 }

@@ -37,25 +37,24 @@ impl Effects {
     pub(crate) fn perform(&self, action: Action) {
         let this = self.clone();
         match action {
-            Action::Append { key, subject, message, expect } => self.tasks.spawn(async move {
+            Action::Append { key, subject, message, expect } => drop(self.tasks.spawn(async move {
                 let outcome = this.append(&key, &subject, &message, expect).await;
                 let _ = this.events.send(Event::Appended(key, outcome)).await;
-            }),
-            Action::Archive { id, upto } => self.tasks.spawn(async move {
+            })),
+            Action::Archive { id, upto } => drop(self.tasks.spawn(async move {
                 let moved = archivist::archive(&this.connection, id, upto).await;
                 let _ = this.events.send(Event::Archived(id, moved)).await;
-            }),
-            Action::LookUp { key } => self.tasks.spawn(async move {
+            })),
+            Action::LookUp { key } => drop(self.tasks.spawn(async move {
                 let looked = archivist::look_up(&this.connection, &key).await;
                 let _ = this.events.send(Event::LookedUp(key, Box::new(looked))).await;
-            }),
+            })),
             Action::Hand { .. } | Action::End { .. } => {
                 if self.outbox.try_send(action).is_err() {
                     tracing::warn!("too many messages wait to be sent; one is dropped");
                 }
-                return;
             }
-        };
+        }
     }
 
     async fn append(&self, key: &Key, subject: &Subject, message: &Message, last: u64) -> Appended {

@@ -261,14 +261,7 @@ impl Service {
     fn look(&self) {
         let (ledger, effects, was_full) = (self.ledger.clone(), self.effects.clone(), self.desk.is_full());
         self.effects.tasks.spawn(async move {
-            let looked = async {
-                let full = ledger.is_full().await?;
-                if full || was_full {
-                    ledger.reserve(full).await?;
-                }
-                Ok::<_, Error>(full)
-            };
-            match looked.await {
+            match ledger.tend().await {
                 Ok(full) if full != was_full => {
                     let _ = effects.events.send(Event::Full(full)).await;
                 }

@@ -114,6 +114,11 @@ impl Book {
         self.forget_where(key.id, |fold| fold.key() == key);
     }
 
+    /// Forgets the queries under an id that have ended.
+    pub(crate) fn forget_ended(&mut self, id: QueryId) {
+        self.forget_where(id, |fold| fold.ended().is_some());
+    }
+
     fn forget_where(&mut self, id: QueryId, gone: impl Fn(&Fold) -> bool) {
         let Some(folds) = self.folds.get_mut(&id) else { return };
         folds.retain(|fold| !gone(fold));

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use protocol::{Message, Subject, VERSION, VERSION_HEADER};
 use uuid::Uuid;
 
-use crate::{Connection, Error, Kind};
+use crate::{Connection, Error, Kind, ledger};
 
 pub(crate) const BUS_VERSION: HeaderName = HeaderName::from_static(VERSION_HEADER);
 const CE_SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");
@@ -89,7 +89,10 @@ impl Connection {
             // Ids are never sent with messages, so nothing can be a duplicate of ours.
             Ok(ack) if ack.duplicate => Err(Error::new(Kind::Garbled, "the server calls the message a duplicate")),
             Ok(ack) => Ok(Stored::At(ack.sequence)),
-            Err(error) => refusal(&error),
+            Err(error) => match refusal(&error) {
+                Err(error) if error.kind() == Kind::NoLedger => Err(ledger::not_taken(self, error).await),
+                refused => refused,
+            },
         }
     }
 

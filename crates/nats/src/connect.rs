@@ -23,6 +23,10 @@ use crate::{
 /// How long to wait for an answer of the server or of a coordinator.
 pub(crate) const ANSWER: Duration = Duration::from_secs(5);
 
+/// Messages that may wait for their reader in a subscription, before any is dropped. The server sends at most 32 MiB of a
+/// stream ahead: of the smallest messages, that is about 200,000.
+const WAITING: usize = 1 << 18;
+
 /// The oldest server that the design was proved on.
 const OLDEST: (i64, i64, i64) = (2, 12, 3);
 
@@ -163,6 +167,7 @@ fn connect_options(options: &Options, closing: Arc<AtomicBool>, refusals: Refusa
         .name(format!("agentbus {}", options.name))
         .custom_inbox_prefix(format!("_INBOX.{me}"))
         .connection_timeout(options.timeout)
+        .subscription_capacity(WAITING)
         .request_timeout(Some(ANSWER))
         // The library's default takes minutes to notice a frozen server.
         .ping_interval(Duration::from_secs(5))

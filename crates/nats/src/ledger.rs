@@ -1,13 +1,13 @@
 //! The ledger stream: made once, checked at every start.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use async_nats::jetstream::{
     ErrorCode,
     context::{CreateStreamError, CreateStreamErrorKind as Create},
     stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType},
 };
-use protocol::MAX_TIMEOUT_MS;
+use protocol::{Kind as Message, MAX_TIMEOUT_MS};
 
 use crate::{Connection, Error, Kind, election::elected};
 
@@ -49,7 +49,7 @@ impl Ledger {
         let made = elected(|| async { connection.js.get_or_create_stream(wanted.clone()).await.map_err(|error| unopened(&error)) });
         let stream = made.await?;
         let config = &stream.cached_info().config;
-        let wrong = differences(config, &wanted);
+        let wrong = faults(&connection, config, &wanted);
         if !wrong.is_empty() {
             return Err(Error::new(Kind::LedgerSettings, format!("stream {}: {}", wanted.name, wrong.join("; "))));
         }
@@ -58,33 +58,49 @@ impl Ledger {
         Ok(Self { connection, allowed })
     }
 
-    /// Whether the ledger takes no more than its usual limit, and has no room left for another
-    /// large message. A tenth of the limit counts as none where the limit itself is small.
+    /// Sees whether the ledger has no room left for another large message (a tenth of the limit counts as none
+    /// where the limit itself is small), and returns that. Where it is full its reserve is opened, and for as
+    /// long as that is open the server stores no queries at all: the reserve is for what ends those that are
+    /// there. It is closed only where nothing stored would be lost by it.
     ///
     /// # Errors
     /// `unavailable`, or `no_ledger` if it has been removed.
-    pub async fn is_full(&self) -> Result<bool, Error> {
+    pub async fn tend(&self) -> Result<bool, Error> {
         let info = info(&self.connection).await?;
         let largest = u64::try_from(info.config.max_message_size).unwrap_or_default();
         let limit = usual(self.allowed);
-        Ok(info.state.bytes + largest.min(limit / 10) > limit)
-    }
-
-    /// Opens the reserve, so that what is open can end, or closes it again. It is closed only where
-    /// nothing stored would be lost by it.
-    ///
-    /// # Errors
-    /// As [`Ledger::is_full`].
-    pub async fn reserve(&self, open: bool) -> Result<(), Error> {
-        let info = info(&self.connection).await?;
-        let limit = if open { self.allowed } else { usual(self.allowed) };
-        let max_bytes = i64::try_from(limit).unwrap_or(i64::MAX);
-        if info.config.max_bytes == max_bytes || (!open && info.state.bytes > limit) {
-            return Ok(());
+        let full = info.state.bytes + largest.min(limit / 10) > limit;
+        let (subjects, max_bytes) =
+            if full { (ending_only(&self.connection), self.allowed) } else { (self.connection.space().captured(), limit) };
+        let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
+        if info.config.max_bytes == max_bytes && same(&info.config.subjects, &subjects) {
+            return Ok(full);
         }
-        let config = Config { max_bytes, ..info.config };
+        let config = Config { max_bytes, subjects, ..info.config };
         let updated = self.connection.js.update_stream(config).await;
-        updated.map(drop).map_err(|error| Error::new(Kind::Unavailable, error))
+        updated.map(|_| full).map_err(|error| Error::new(Kind::Unavailable, error))
+    }
+}
+
+/// What the ledger captures while its reserve is open: no new queries, and no notices, which end nothing.
+fn ending_only(connection: &Connection) -> Vec<String> {
+    let ends = |kind: &&Message| !matches!(kind, Message::Query | Message::Notice);
+    Message::ALL.iter().filter(ends).map(|kind| connection.space().kind(*kind)).collect()
+}
+
+fn same(some: &[String], others: &[String]) -> bool {
+    some.iter().collect::<BTreeSet<_>>() == others.iter().collect::<BTreeSet<_>>()
+}
+
+/// Why nobody took a message that belongs into the ledger.
+pub(crate) async fn not_taken(connection: &Connection, error: Error) -> Error {
+    match info(connection).await {
+        Ok(info) if same(&info.config.subjects, &ending_only(connection)) => {
+            Error::new(Kind::StorageFull, "it takes no new queries, and only ends those that it has")
+        }
+        // It is there: the server is only just starting, or electing.
+        Ok(_) => Error::new(Kind::Unavailable, error),
+        Err(_) => error,
     }
 }
 
@@ -148,19 +164,23 @@ pub(crate) fn config(connection: &Connection, limits: Limits) -> Config {
     }
 }
 
-/// What an existing stream has otherwise than the promises need.
-pub(crate) fn differences(is: &Config, wanted: &Config) -> Vec<String> {
+/// What an existing ledger has otherwise than the promises need. That it takes no queries while its reserve is
+/// open is no fault: whoever tends it ends that.
+pub(crate) fn faults(connection: &Connection, is: &Config, wanted: &Config) -> Vec<String> {
+    if same(&is.subjects, &ending_only(connection)) {
+        return differences(&Config { subjects: wanted.subjects.clone(), ..is.clone() }, wanted);
+    }
+    differences(is, wanted)
+}
+
+fn differences(is: &Config, wanted: &Config) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut check = |ok: bool, what: String| {
         if !ok {
             wrong.push(what);
         }
     };
-    let mut subjects = is.subjects.clone();
-    subjects.sort();
-    let mut wanted_subjects = wanted.subjects.clone();
-    wanted_subjects.sort();
-    check(subjects == wanted_subjects, format!("subjects are {}, not {}", subjects.join(" "), wanted_subjects.join(" ")));
+    check(same(&is.subjects, &wanted.subjects), format!("subjects are {}, not {}", is.subjects.join(" "), wanted.subjects.join(" ")));
     check(is.retention == RetentionPolicy::Limits, "retention is not 'limits'".to_owned());
     check(is.discard == DiscardPolicy::New, "discard is not 'new': stored messages could vanish".to_owned());
     check(is.storage == StorageType::File, "storage is not 'file'".to_owned());

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     Connection, Error, Kind, Limits,
-    ledger::{ALLOWED, config, differences},
+    ledger::{ALLOWED, config, faults},
 };
 
 /// The ledger as its server describes it.
@@ -70,7 +70,7 @@ impl Connection {
         let copies = info.cluster.iter().flat_map(|cluster| &cluster.replicas);
         Survey {
             stream: info.config.name.clone(),
-            wrong: differences(&info.config, &config(self, limits)),
+            wrong: faults(self, &info.config, &config(self, limits)),
             messages: info.state.messages,
             bytes: info.state.bytes,
             allowed,

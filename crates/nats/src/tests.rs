@@ -14,7 +14,7 @@ use crate::{
 /// A server, and the folder of its store.
 pub(crate) struct Bench {
     server: Server,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -23,7 +23,23 @@ impl Bench {
         let found = Finder::from_env().find_or_fetch(|_| {}).await.unwrap();
         let mut options = ServerOptions::new(found.path, folder.path());
         options.port = Port::Prefer(0);
-        Self { server: Server::start(options).await.unwrap(), _folder: folder }
+        Self { server: Server::start(options).await.unwrap(), folder }
+    }
+
+    /// Whether any file of the store holds these bytes.
+    pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if std::fs::read(&path).is_ok_and(|file| file.windows(bytes.len()).any(|window| window == bytes)) {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     pub(crate) async fn connect(&self, name: &str) -> Connection {

@@ -128,7 +128,8 @@ impl Plain {
                     // Only end signals can be dropped, and those are asked for again.
                 }
             });
-        let client = options.connect(url).await.map_err(|error| error.to_string())?;
+        let servers: Vec<String> = url.split(',').map(|server| server.trim().to_owned()).collect();
+        let client = options.connect(servers).await.map_err(|error| error.to_string())?;
         let js = jetstream::context::ContextBuilder::new().timeout(ANSWER).ack_timeout(ANSWER).build(client.clone());
         Ok(Self { client, js, me: me.to_owned(), space: "bus".to_owned(), answer: ANSWER })
     }

@@ -27,3 +27,12 @@ async fn copies_that_cannot_be_kept_are_refused_at_once() {
     assert!(refused.to_string().contains("num_replicas is 1, not 3"), "{refused}");
     assert!(begun.elapsed() < Duration::from_secs(10), "nothing was waited for: {:?}", begun.elapsed());
 }
+
+#[tokio::test]
+async fn a_cluster_without_room_says_so_and_is_not_waited_for() {
+    let cluster = Cluster::start().await;
+    let begun = std::time::Instant::now();
+    let refused = coordinate_within(&cluster.urls(), 1 << 50).await.expect_err("no disk is so large");
+    assert_eq!(refused.kind(), nats::Kind::StorageFull, "{refused}");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}

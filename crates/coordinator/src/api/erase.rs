@@ -5,14 +5,14 @@
 //! crash has left. Must never remove a message that it has not judged.
 
 use jiff::Timestamp;
-use ledger::{Archived, Book, Page, Tombstone, ranges};
+use ledger::{Archived, Book, Tombstone, ranges};
 use nats::{Archive, Call, Connection};
 use protocol::{Name, Problem, QueryId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{read, reply};
-use crate::{archivist, event::Event, service::Service};
+use crate::{crash, effects::Effects, event::Event, service::Service};
 
 #[derive(Deserialize)]
 struct Which {
@@ -25,33 +25,37 @@ pub(super) fn erase(service: &Service, call: Call, caller: Name) {
         Ok(which) => which,
         Err(problem) => return reply::<()>(service, call, Err(problem)),
     };
-    let (connection, events) = (service.effects.connection.clone(), service.effects.events.clone());
+    let effects = service.effects.clone();
     service.effects.tasks.spawn(async move {
-        let answer = erase_record(&connection, id, &caller).await;
-        if answer.is_ok() {
-            let _ = events.send(Event::Erased(id)).await;
-        }
+        let answer = erase_record(&effects, id, &caller).await;
         call.answer(answer.as_ref()).await;
     });
 }
 
-async fn erase_record(connection: &Connection, id: QueryId, caller: &Name) -> Result<Value, Problem> {
-    let archive = Archive::of(connection.clone());
+async fn erase_record(effects: &Effects, id: QueryId, caller: &Name) -> Result<Value, Problem> {
+    let archive = Archive::of(effects.connection.clone());
     let whole = archive.whole(id, 1).await?;
     let tombstone = match whole.erased() {
         Some(tombstone) if tombstone.by == *caller => tombstone.clone(),
         Some(tombstone) => return Err(read::erased(id, tombstone)),
         None => {
-            may_erase(connection, id, caller, &whole)?;
+            may_erase(&effects.connection, id, caller, &whole)?;
             let sequences = ranges(whole.pages().map(|page| page.seq));
-            Tombstone { at: Timestamp::now(), by: caller.clone(), sequences }
+            let tombstone = Tombstone { at: Timestamp::now(), by: caller.clone(), sequences };
+            crash::point("erase.decided");
+            archive.bury(id, tombstone.clone()).await?;
+            tombstone
         }
     };
-    let judged = |page: &&Page| tombstone.sequences.iter().any(|(from, to)| (*from..=*to).contains(&page.seq));
-    let pages: Vec<&Page> = whole.pages().filter(judged).collect();
-    archivist::erase(&archive, id, tombstone.clone(), &pages).await?;
+    let judged = |seq: &u64| tombstone.sequences.iter().any(|(from, to)| (*from..=*to).contains(seq));
+    let seqs: Vec<u64> = whole.pages().map(|page| page.seq).filter(judged).collect();
+    crash::point("erase.buried");
+    // Before the ledger is free of the id: whatever is stored under it from now on is looked up first.
+    let _ = effects.events.send(Event::Erased(id)).await;
+    archive.erase(id, &seqs).await?;
+    crash::point("erase.done");
     let Tombstone { at, by, sequences } = tombstone;
-    Ok(json!({ "id": id, "erased_at": at, "by": by, "messages": pages.len(), "sequences": sequences }))
+    Ok(json!({ "id": id, "erased_at": at, "by": by, "messages": seqs.len(), "sequences": sequences }))
 }
 
 fn may_erase(connection: &Connection, id: QueryId, caller: &Name, whole: &Archived) -> Result<(), Problem> {

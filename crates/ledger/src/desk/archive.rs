@@ -39,7 +39,7 @@ pub(super) struct Filing {
     /// Looks under way, and those that wait for one of them to end.
     looking: usize,
     line: VecDeque<Key>,
-    /// Erased here, and when: such an id may be fresh and yet taken.
+    /// Erased here, and when.
     erased: HashMap<QueryId, Timestamp>,
     /// When all had been read, by the server's clock. What was erased before that is not in `erased`.
     began: Option<Timestamp>,
@@ -113,14 +113,17 @@ impl Desk {
         actions
     }
 
-    /// The record of an id was erased: from ledger and archive, but for its tombstone.
+    /// The record of an id has its tombstone, and is being erased. The id may be fresh, and yet is taken.
     pub fn erased(&mut self, id: QueryId, now: Timestamp) {
         let Some(retention) = self.filing.retention else { return };
         let now = self.clock.server(now);
         self.filing.erased.retain(|_, at| now.duration_since(*at) < retention.fresh());
         self.filing.erased.insert(id, now);
-        self.filing.shelf.take(id);
-        self.book.forget(id, self.book.last());
+        self.book.forget_ended(id);
+        // Whatever is left of it then is erased when it would have been moved.
+        if self.book.is_finished(id) {
+            self.filing.shelf.put(id, now);
+        }
     }
 
     /// Part of a query was read before somebody else moved the rest away.

@@ -267,6 +267,10 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let kept = self.keep();
+            crate::long::tell(&format!("the evidence is in {}", kept.display()));
+        }
         for placed in self.clients.iter_mut().chain(&mut self.hosts).chain(&mut self.coordinators).chain(&mut self.watcher) {
             placed.part.kill();
         }

@@ -3,6 +3,8 @@
 //!
 //! Next: `round` (a laboratory under load), `special` (faults that need one of their own), `report`.
 
+mod full;
+mod nodes;
 mod report;
 mod round;
 mod special;
@@ -17,6 +19,7 @@ use std::{
 
 use futures::FutureExt;
 
+pub use full::Full;
 pub use report::{Report, Round, Tally};
 pub use special::PowerCut;
 
@@ -50,7 +53,7 @@ pub struct Long {
 
 /// Says something to whoever watches.
 #[expect(clippy::print_stderr, reason = "progress is for a person")]
-fn tell(text: &str) {
+pub(crate) fn tell(text: &str) {
     eprintln!("{text}");
 }
 
@@ -87,12 +90,17 @@ impl Long {
                 let made = AssertUnwindSafe(made).catch_unwind().await;
                 survived(seed, made, &mut report);
             }
-            if wanted(&Fault::F4) {
-                tell(&format!("{seed}: F4"));
-                let made = AssertUnwindSafe(special::power_cut_round(seed, binaries, &mut report)).catch_unwind().await;
+            let before = report.rounds.len();
+            for fault in special::SPECIAL.iter().copied().filter(wanted) {
+                // In a short run they take turns.
+                if before > 1 && begun.elapsed() > whole {
+                    break;
+                }
+                tell(&format!("{seed}: {fault}"));
+                let made = AssertUnwindSafe(special::special(fault, seed, binaries, &mut report)).catch_unwind().await;
                 survived(seed, made, &mut report);
             }
-            for round in report.rounds.iter().rev().take(2) {
+            for round in report.rounds.iter().skip(before.saturating_sub(1)) {
                 tell(&format!(
                     "{}: {} acknowledged, {} lost, {} duplicated, {} unknown, {} violations",
                     round.seed,

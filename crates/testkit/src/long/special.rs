@@ -8,6 +8,8 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
+    full::Full,
+    nodes::Nodes,
     report::Report,
     round::{self, PROBE},
 };
@@ -22,15 +24,39 @@ use crate::{
 /// Room for the store that the power cut strikes, in MiB.
 const DISK: u64 = 256;
 
-/// The power cut, taken into the report.
-pub(super) async fn power_cut_round(seed: u64, binaries: &Path, report: &mut Report) {
+/// Faults with a laboratory of their own.
+pub(super) const SPECIAL: &[Fault] = &[Fault::F4, Fault::F9, Fault::F26];
+
+/// Makes one of these, and takes it into the report.
+pub(super) async fn special(fault: Fault, seed: u64, binaries: &Path, report: &mut Report) {
     let begun = Instant::now();
     let mut random = Random::new(seed);
-    let load = Duration::from_millis(random.between(2000, 6000));
-    let mut cut = PowerCut::strike(Sync::Always, load, Some(binaries)).await;
-    let (verdict, recovery) = cut.recover().await;
-    round::conclude_one(report, Fault::F4, &verdict, u64::try_from(recovery.as_millis()).unwrap_or(u64::MAX), seed);
-    report.add(round::summed(seed, begun, vec![Fault::F4.to_string()], verdict, &mut cut.lab));
+    match fault {
+        Fault::F9 => {
+            let mut full = Full::start(Some(binaries)).await;
+            let (verdict, recovery) = full.recover().await;
+            conclude(fault, seed, begun, (verdict, recovery), &mut full.lab, report);
+        }
+        Fault::F26 => {
+            let mut nodes = Nodes::start(binaries).await;
+            let (verdict, recovery) = nodes.strike(&mut random).await;
+            conclude(fault, seed, begun, (verdict, recovery), &mut nodes.lab, report);
+        }
+        _ => {
+            let load = Duration::from_millis(random.between(2000, 6000));
+            let mut cut = PowerCut::strike(Sync::Always, load, Some(binaries)).await;
+            let (verdict, recovery) = cut.recover().await;
+            conclude(fault, seed, begun, (verdict, recovery), &mut cut.lab, report);
+        }
+    }
+}
+
+fn conclude(fault: Fault, seed: u64, begun: Instant, found: (Verdict, Duration), lab: &mut Lab, report: &mut Report) {
+    let (verdict, recovery) = found;
+    let recovery_ms = u64::try_from(recovery.as_millis()).unwrap_or(u64::MAX);
+    super::tell(&format!("  back after {recovery_ms} ms"));
+    round::conclude_one(report, fault, &verdict, recovery_ms, seed);
+    report.add(round::summed(seed, begun, vec![fault.to_string()], verdict, lab));
 }
 
 /// F4: a laboratory whose power was cut under load: its server goes on with what had reached the disk.

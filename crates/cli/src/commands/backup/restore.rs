@@ -51,8 +51,8 @@ impl Restore {
         }
         let global = Global { space: Some(space), ..global.clone() };
         match &global.nats {
-            Some(url) => self.into_server(&global, url, &manifest).await?,
-            None => self.into_folder(&global, &manifest).await?,
+            Some(url) => self.to_server(&global, url, &manifest).await?,
+            None => self.to_folder(&global, &manifest).await?,
         }
         if self.json {
             printer::json(&manifest);
@@ -63,19 +63,19 @@ impl Restore {
     }
 
     /// Starts the server of a data folder for as long as it takes.
-    async fn into_folder(&self, global: &Global, manifest: &Manifest) -> Result<(), Failure> {
+    async fn to_folder(&self, global: &Global, manifest: &Manifest) -> Result<(), Failure> {
         let home = Home::at(self.data.clone());
         home.make(false)?;
         let _claim = home.claim().await?;
         let server = Embedded::start(embedded::options(&home).await?).await?;
-        let restored = self.into_server(global, &server.url, manifest).await;
+        let restored = self.to_server(global, &server.url, manifest).await;
         server.stop().await;
         restored?;
         printer::say(format!("restored into {}; start it: agentbus up", home.path().display()));
         Ok(())
     }
 
-    async fn into_server(&self, global: &Global, url: &str, manifest: &Manifest) -> Result<(), Failure> {
+    async fn to_server(&self, global: &Global, url: &str, manifest: &Manifest) -> Result<(), Failure> {
         let reader: Name = "cli".parse().map_err(agentbus::Error::from)?;
         let connection = Connection::open(bus::options_at(global, url, reader)?).await.map_err(|error| bus::away(error, url))?;
         refuse_if_there(&connection, manifest).await?;

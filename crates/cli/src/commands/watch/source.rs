@@ -6,7 +6,7 @@ use agentbus::{Durable, Error, Seen, Watcher};
 #[derive(Debug)]
 pub(super) enum Source {
     Live(Watcher),
-    Durable(Durable),
+    Durable(Box<Durable>),
 }
 
 impl Source {

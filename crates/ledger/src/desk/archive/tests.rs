@@ -201,8 +201,16 @@ fn a_fresh_id_is_not_looked_up() {
     let mut next = self::desk(&log, 2);
     assert_eq!(next.caught_up(at(2), &router), [Action::LookUp { key: log.key.clone() }]);
     desk.erased(log.key.id, at(3));
+    assert_eq!(desk.book().folds().count(), 1, "what is open is not forgotten");
+    log.close(Reason::Rejected);
+    read_last(&mut desk, &log, 3);
+    desk.erased(log.key.id, at(3));
+    assert_eq!(desk.book().folds().count(), 0);
     query_again(&mut log, "me", "?");
-    assert_eq!(read_last(&mut desk, &log, 3), [Action::LookUp { key: log.key.clone() }], "and this one was");
+    assert_eq!(read_last(&mut desk, &log, 4), [Action::LookUp { key: log.key.clone() }], "and this one was");
+    let (looked, _) = past("me", "?");
+    desk.looked_up(&log.key, looked, at(5), &router);
+    assert_eq!(moves(&desk.tick(at(25 * HOUR), &router)), [3], "what is left of it goes when it would have moved");
 }
 
 #[test]
