@@ -13,6 +13,7 @@ cd "$(dirname "$0")/.."
 work="$(mktemp -d)"
 project="agentbus-check-$$"
 daemon=
+bridge=
 say() { printf '== %s (%ss)\n' "$1" "$SECONDS" >&2; }
 
 ready_docker() {
@@ -25,6 +26,9 @@ ready_docker() {
     fi
     docker info >/dev/null 2>&1 && return
     export DOCKER_HOST="unix://$work/docker.sock"
+    # It changes the firewall, and leaves it so when it ends.
+    iptables-save >"$work/firewall"
+    [ -e /sys/class/net/docker0 ] || bridge=docker0
     # A session of its own, so that Ctrl-C does not end it before the containers.
     setsid dockerd --host "$DOCKER_HOST" --data-root "$work/docker" --exec-root "$work/run" --pidfile "$work/docker.pid" >"$work/dockerd.log" 2>&1 &
     daemon=$!
@@ -44,7 +48,11 @@ clean_up() {
     docker rm --force "$project-client" >/dev/null 2>&1
     compose down --volumes --timeout 3 >/dev/null 2>&1
     docker image rm --force "$project-nats" "$project-builder" "$project-agentbus" "$project-client" >/dev/null 2>&1
-    if [ -n "$daemon" ]; then kill "$daemon"; wait "$daemon" 2>/dev/null; fi
+    if [ -n "$daemon" ]; then
+        kill "$daemon"; wait "$daemon" 2>/dev/null
+        iptables-restore <"$work/firewall"
+        [ -z "$bridge" ] || ip link delete "$bridge"
+    fi
     rm -rf "$work"
     exit "$code"
 }

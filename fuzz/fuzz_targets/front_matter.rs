@@ -12,7 +12,11 @@ use roster::{Diagnostic, parse};
 fuzz_target!(|text: &str| {
     let path = Path::new("agent.md");
     let (definition, findings) = parse(path, text);
-    assert_eq!(definition.is_none(), findings.iter().any(Diagnostic::is_error), "a definition exactly if nothing is an error: {findings:?}");
+    assert_eq!(
+        definition.is_none(),
+        findings.iter().any(Diagnostic::is_error),
+        "a definition exactly if nothing is an error: {findings:?}"
+    );
     for finding in &findings {
         let (begin, end) = (finding.place.offset, finding.place.offset + finding.place.len);
         assert!(text.get(begin..end).is_some(), "a finding stands in the file: {finding:?} of {} bytes", text.len());

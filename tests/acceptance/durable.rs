@@ -11,6 +11,9 @@ use crate::bus::{TestBus, name};
 /// What has been given out and not confirmed may come again; the place is kept this often at the latest.
 const OFTEN: usize = 256;
 
+/// How long the next message may take to come.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
 async fn report(worker: &Bus, numbers: std::ops::Range<u32>) -> Vec<QueryId> {
     let mut ids = Vec::new();
     for number in numbers {
@@ -28,7 +31,8 @@ fn all() -> Watch {
 async fn take(watcher: &mut Durable, count: usize) -> Vec<u64> {
     let mut seen = Vec::new();
     while seen.len() < count {
-        match watcher.next().await.expect("watching") {
+        let next = tokio::time::timeout(PATIENCE, watcher.next()).await;
+        match next.unwrap_or_else(|_| panic!("nothing comes after {seen:?}")).expect("watching") {
             Seen::Entry(entry) => seen.push(entry.seq),
             Seen::Missed { from, to } => panic!("{from} to {to} are missing"),
         }

@@ -74,9 +74,20 @@ impl Bus {
                 // It may or may not be stored; under the same id it is one query in any case.
                 Err(error) if error.kind() == NatsKind::Unavailable && patient => tracing::debug!(%id, %error, "posting it again"),
                 Err(source) if source.kind() == NatsKind::Unavailable => return Err(Error::Undecided { id, source }),
+                Err(error) if error.kind() == NatsKind::NoLedger && self.has_coordinator().await => {
+                    if !patient {
+                        return Err(leaderless());
+                    }
+                }
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Whether a coordinator runs: then there is a ledger, too, and where nobody takes a message for it, its cluster
+    /// is about to elect who leads it.
+    async fn has_coordinator(&self) -> bool {
+        self.agents().await.is_ok()
     }
 
     /// An id that was brought along may have been used long ago: the ledger has forgotten it then, and only a
@@ -117,6 +128,12 @@ impl Bus {
         }
         self.status(id).await
     }
+}
+
+/// The ledger is there, and nobody leads it.
+fn leaderless() -> Error {
+    let problem = Problem::new(NatsKind::Unavailable.code(), "the ledger has no leader at the moment: the query is not stored");
+    problem.hint("Post it again; if this lasts, see which servers of the cluster are there.").into()
 }
 
 /// The ledger has something under the id, and no coordinator has read it yet.

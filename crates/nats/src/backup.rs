@@ -132,7 +132,7 @@ impl Connection {
         }
     }
 
-    /// Starts a snapshot of a stream, with its consumers.
+    /// Starts a snapshot of a stream.
     ///
     /// # Errors
     /// `unavailable`; `forbidden` where these credentials may not ask.
@@ -140,7 +140,8 @@ impl Connection {
         let inbox = self.client.new_inbox();
         let chunks = self.client.subscribe(inbox.clone()).await.map_err(|error| Error::new(Kind::Unavailable, error))?;
         self.sentinel().await?;
-        let wanted = json!({ "deliver_subject": inbox, "chunk_size": CHUNK });
+        // The bus keeps nothing in consumers; and those of readers that come and go would break the snapshot off.
+        let wanted = json!({ "deliver_subject": inbox, "chunk_size": CHUNK, "no_consumers": true });
         let described = answered(self.stream_api(format!("STREAM.SNAPSHOT.{name}"), &wanted).await?)?;
         Ok(Snapshot { described, connection: self.clone(), chunks })
     }

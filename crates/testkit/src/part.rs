@@ -14,6 +14,9 @@ use rustix::process::Signal;
 
 use crate::{eventually, process::send};
 
+/// The exit code of a part that finds no server when it starts.
+const UNAVAILABLE: i32 = 2;
+
 /// How to start it: again and again.
 type Starter = Box<dyn Fn() -> Command + Send>;
 
@@ -100,7 +103,11 @@ impl Part {
     /// As [`Part::start_ready`].
     pub fn until_ready(&mut self) {
         let what = format!("{} to be ready", self.name);
-        eventually(&what, || if self.is_ready() { Ok(()) } else { Err(self.told()) });
+        eventually(&what, || {
+            // One that found no server is started again; one that runs is left alone.
+            self.start();
+            if self.is_ready() { Ok(()) } else { Err(self.told()) }
+        });
     }
 
     /// Whether it has said so since its last start.
@@ -125,6 +132,11 @@ impl Part {
     pub fn is_running(&mut self) -> bool {
         let Some(child) = &mut self.child else { return false };
         let Ok(Some(status)) = child.try_wait() else { return true };
+        // Where there is no server to connect to, a part says so and ends: whoever supervises it starts it again.
+        if status.code() == Some(UNAVAILABLE) && !self.is_ready() {
+            self.child = None;
+            return false;
+        }
         let how = status.signal().map_or_else(|| format!("code {:?}", status.code()), |signal| format!("signal {signal}"));
         self.accidents.push(format!("{} ended by itself: {how}; see {}", self.name, self.log.display()));
         self.child = None;

@@ -48,3 +48,23 @@ async fn a_post_that_is_refused_twice_without_a_reason_looks_and_is_posted_again
     let receipt = refused(2).await;
     assert!(!receipt.repeated, "{receipt:?}");
 }
+
+#[tokio::test]
+async fn a_post_to_a_ledger_without_a_leader_waits_for_one_where_a_coordinator_runs() {
+    let server = NatsServer::start().await;
+    let alice = client(&server.url(), "alice").await;
+    let refused = alice.post(to_echo("hello")).await.expect_err("there is no ledger");
+    assert_eq!(refused.code(), "no_ledger", "nobody else knows of one");
+
+    // Somebody answers as a coordinator does, and the ledger is there only then.
+    let stand_in = client(&server.url(), "stand-in").await;
+    let mut calls = stand_in.connection().subscribe(alice.space().api("agents", "*")).await.expect("subscribed");
+    let electing = async {
+        let call = calls.next().await.expect("a call");
+        let coordinator = crate::bus::coordinate(&server.url()).await;
+        stand_in.connection().answer(call.reply.expect("it wants an answer"), &json!([])).await.expect("answered");
+        coordinator
+    };
+    let (receipt, _coordinator) = tokio::join!(alice.post(to_echo("hello")), electing);
+    assert!(!receipt.expect("it waited").repeated);
+}

@@ -33,7 +33,7 @@ async fn f9_a_ledger_that_is_full_says_so_ends_what_is_open_and_heals() {
     });
     assert!(begun.elapsed() < Duration::from_secs(5), "after {:?}: {said}", begun.elapsed());
     let asked = Process::run(&mut full.lab.agentbus_here(&["ask", "--json", "--to", "worker", "echo hello"]));
-    assert!(asked.code == Some(1) && asked.stdout.contains("storage_full"), "{asked:?}");
+    assert!(asked.code != Some(0) && asked.stdout.contains("storage_full"), "{asked:?}");
     full.recover().await.0.demand();
 }
 

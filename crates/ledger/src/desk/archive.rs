@@ -41,6 +41,8 @@ pub(super) struct Filing {
     line: VecDeque<Key>,
     /// Erased here, and when.
     erased: HashMap<QueryId, Timestamp>,
+    /// When the last entry was stored.
+    latest: Timestamp,
     /// When all had been read, by the server's clock. What was erased before that is not in `erased`.
     began: Option<Timestamp>,
 }
@@ -70,10 +72,19 @@ impl Desk {
             return;
         }
         let id = entry.subject.id();
+        self.filing.latest = self.filing.latest.max(entry.time);
         if self.book.is_finished(id) {
             self.filing.shelf.put(id, settled(id, entry.time));
         } else {
             self.filing.shelf.take(id);
+        }
+    }
+
+    /// Something that is none of the bus stands under an id: it leaves the ledger with whatever else does. It was
+    /// stored after the last entry that was read.
+    pub(super) fn file_junk(&mut self, id: QueryId) {
+        if self.filing.retention.is_some() && self.book.is_finished(id) {
+            self.filing.shelf.put(id, settled(id, self.filing.latest));
         }
     }
 

@@ -275,6 +275,7 @@ impl Desk {
     /// not one. It is nobody's message, and yet compare-and-set counts it.
     pub fn passed_over(&mut self, key: &Key, seq: u64) {
         self.book.passed_over(key, seq);
+        self.file_junk(key.id);
     }
 
     /// Whether nothing waits, is under way, or is in anybody's hands: all that is left are the folds.

@@ -47,7 +47,8 @@ pub(super) async fn too_large(site: &Site) -> Result<(), String> {
     expect(after["state"] == "completed", || format!("the connection does not live on: {after}"))?;
     // Past any library: the server ends the connection of whoever announces too much.
     let mut raw = TcpStream::connect(("127.0.0.1", site.port)).await.map_err(|error| error.to_string())?;
-    let announced = format!("CONNECT {{\"verbose\":false}}\r\nPUB bus.query.{}.large.worker {}\r\n", mint(), LIMIT + 1);
+    let subject = plain.subject("query", &mint(), plain.me(), "worker");
+    let announced = format!("CONNECT {{\"verbose\":false}}\r\nPUB {subject} {}\r\n", LIMIT + 1);
     raw.write_all(announced.as_bytes()).await.map_err(|error| error.to_string())?;
     let mut told = Vec::new();
     let _ = timeout(Duration::from_secs(10), raw.read_to_end(&mut told)).await;

@@ -190,7 +190,7 @@ impl Lab {
     }
 
     fn add_watcher(&mut self) {
-        let mut placed = self.part("watcher", "", &["watch", "--json", "--kind", "progress", "--durable", "lab"]);
+        let mut placed = self.part("watcher", "watching;", &["watch", "--json", "--kind", "progress", "--durable", "lab"]);
         placed.part.start();
         self.watcher = Some(placed);
     }
@@ -218,6 +218,13 @@ impl Lab {
         self.coordinators.iter_mut().chain(&mut self.hosts).chain(&mut self.watcher)
     }
 
+    /// Starts what has ended, as a supervisor does, and does not wait.
+    pub fn supervise(&mut self) {
+        for placed in self.parts() {
+            placed.part.start();
+        }
+    }
+
     /// Undoes every fault: what is cut off is connected, what is frozen thaws, what is dead is started.
     ///
     /// # Panics
@@ -235,11 +242,7 @@ impl Lab {
             }
             placed.part.cont();
         }
-        for placed in self.parts() {
-            if !placed.part.is_running() {
-                placed.part.start();
-            }
-        }
+        self.supervise();
         for placed in self.coordinators.iter_mut().chain(&mut self.hosts) {
             placed.part.until_ready();
         }

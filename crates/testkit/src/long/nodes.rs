@@ -69,7 +69,9 @@ impl Nodes {
             if probe.ask(&Ask::probe(), PATIENCE).await.is_err() {
                 broken.push(format!("with node {node} away nothing was answered within {PATIENCE:?}"));
             }
-            worst = worst.max(struck.elapsed());
+            let took = struck.elapsed();
+            super::tell(&format!("  node {node} {}: an answer after {} ms", if kills { "killed" } else { "frozen" }, took.as_millis()));
+            worst = worst.max(took);
             sleep(Duration::from_millis(random.between(500, 2000))).await;
             if kills {
                 self.cluster.restart(node)

@@ -130,6 +130,7 @@ async fn pass(lab: &mut Lab, at_once: &[Fault], random: &mut Random, probe: &Pla
         tokio::time::sleep_until(fault.until().into()).await;
         physical::heal(fault, lab, random);
     }
+    lab.supervise();
     let healed = Instant::now();
     let recovery_ms = recover(probe, broken).await.map_or(0, |at| u64::try_from((at - healed).as_millis()).unwrap_or(u64::MAX));
     while let Some(done) = scripts.join_next().await {

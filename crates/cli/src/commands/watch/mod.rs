@@ -68,7 +68,7 @@ impl Watch {
         let watch = agentbus::Watch { kind: self.kind, agent: self.agent.clone(), query: self.query, to, start: self.start() };
         let source = match &self.durable {
             Some(name) => Source::Durable(Box::new(bus.watch_durably(name, watch).await?)),
-            None => Source::Live(bus.watch(watch).await?),
+            None => Source::Live(Box::new(bus.watch(watch).await?)),
         };
         printer::say("watching; Ctrl-C ends it");
         let watched = self.follow(source).await;

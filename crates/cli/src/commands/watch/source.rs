@@ -5,7 +5,7 @@ use agentbus::{Durable, Error, Seen, Watcher};
 /// A watch under way.
 #[derive(Debug)]
 pub(super) enum Source {
-    Live(Watcher),
+    Live(Box<Watcher>),
     Durable(Box<Durable>),
 }
 

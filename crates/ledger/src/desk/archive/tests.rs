@@ -153,6 +153,16 @@ fn messages_of_no_query_move_too() {
 }
 
 #[test]
+fn what_is_none_of_the_bus_moves_with_the_id_that_it_names() {
+    let log = answered();
+    let mut desk = desk(&log, 5);
+    desk.passed_over(&key(7), 5);
+    desk.caught_up(at(5), &router);
+    assert_eq!(moves(&desk.tick(at(25 * HOUR), &router)), [5, 5], "each under its id");
+    assert!(desk.waiting_for(&key(7), at(5)).is_none());
+}
+
+#[test]
 fn a_full_ledger_gives_what_is_over_away_sooner() {
     let log = answered();
     let mut desk = desk(&log, 5);
