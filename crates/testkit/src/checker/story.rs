@@ -40,7 +40,9 @@ struct Current {
 pub(super) struct Story {
     pub(super) id: String,
     pub(super) query_seq: u64,
-    /// How often it was stored with the same content.
+    /// Where the same query stands again, after its end.
+    pub(super) again: Vec<u64>,
+    /// How often it was stored with the same content before its end.
     pub(super) stored: usize,
     /// Each attempt's number, in the order in which they were assigned.
     pub(super) assigned: Vec<u64>,
@@ -86,6 +88,7 @@ impl Story {
         Self {
             id: entry.id.clone(),
             query_seq: entry.seq,
+            again: Vec::new(),
             stored: 1,
             assigned: Vec::new(),
             taken: Vec::new(),
@@ -103,7 +106,9 @@ impl Story {
         let body = entry.body.clone().unwrap_or_default();
         match entry.kind.as_str() {
             // After the end it may come again: the guard that keeps it out goes to the archive with the record.
-            "query" if self.end.is_none() => self.stored += usize::from(self.content == (entry.to.clone(), entry.body.clone())),
+            "query" if self.content != (entry.to.clone(), entry.body.clone()) => {}
+            "query" if self.end.is_some() => self.again.push(entry.seq),
+            "query" => self.stored += 1,
             "assign" => self.assign(entry, &body),
             "cancel" if self.end.is_none() && body["requesting_agent"].is_string() => self.cancelled = true,
             "accept" | "progress" | "question" => {
