@@ -235,7 +235,7 @@ fn tried(fold: &Fold, gives_up: Option<&Failure>) -> String {
             (None, None) => "was not accepted".to_owned(),
             (None, Some(_)) => "did not answer".to_owned(),
         };
-        format!(" Attempt {} ({}): {what}.", attempt.number, attempt.agent)
+        format!(" Attempt {} ({}): {}.", attempt.number, attempt.agent, what.trim_end_matches('.'))
     };
     let attempts = fold.attempts();
     attempts.iter().skip(attempts.len().saturating_sub(5)).map(told).collect()
