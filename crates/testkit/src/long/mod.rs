@@ -1,10 +1,12 @@
 //! `testkit long`: random faults, several at once, for as long as one likes; then a verdict as JSON. The seed
 //! that it prints makes the same faults again.
 //!
-//! Next: `round` (a laboratory under load), `special` (faults that need one of their own), `report`.
+//! Next: `round` (a laboratory under load), `special` (faults that need one of their own), `outside` (fuzzing and
+//! containers, after the faults), `report`.
 
 mod full;
 mod nodes;
+mod outside;
 mod report;
 mod round;
 mod special;
@@ -20,6 +22,7 @@ use std::{
 use futures::FutureExt;
 
 pub use full::Full;
+pub use outside::Check;
 pub use report::{Report, Round, Tally};
 pub use special::PowerCut;
 
@@ -46,6 +49,9 @@ pub struct Long {
     /// Begin with the round of this seed, to see it again
     #[arg(long)]
     round: Option<u64>,
+    /// Leave out the fuzz targets and the check of the containers, which take another ten minutes
+    #[arg(long)]
+    faults_only: bool,
     /// Print the verdict as JSON on one line
     #[arg(long)]
     json: bool,
@@ -69,7 +75,11 @@ impl Long {
         }
         let folder = tempfile::Builder::new().prefix("lab-binaries-").tempdir().expect("a temporary folder");
         keep_binaries(folder.path());
-        let report = self.rounds(folder.path()).await;
+        let mut report = self.rounds(folder.path()).await;
+        if self.only.is_empty() && !self.faults_only {
+            report.checks = outside::checks();
+            report.finish();
+        }
         let text = if self.json { serde_json::to_string(&report) } else { serde_json::to_string_pretty(&report) };
         let _ = writeln!(std::io::stdout(), "{}", text.unwrap_or_default());
         if report.holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }

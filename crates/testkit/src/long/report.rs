@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Serialize;
 
+use super::Check;
 use crate::{checker::Violation, faults::Fault};
 
 /// What is known of one fault.
@@ -81,6 +82,8 @@ pub struct Report {
     pub not_made: BTreeMap<String, String>,
     /// The rounds.
     pub rounds: Vec<Round>,
+    /// Fuzzing and containers.
+    pub checks: Vec<Check>,
 }
 
 impl Report {
@@ -102,7 +105,8 @@ impl Report {
 
     /// Closes it.
     pub fn finish(&mut self) {
-        self.holds = self.rounds.iter().all(|round| round.violations.is_empty());
+        let rounds_hold = self.rounds.iter().all(|round| round.violations.is_empty());
+        self.holds = rounds_hold && self.checks.iter().all(|check| check.holds != Some(false));
         let made = |fault: &&Fault| !self.faults.contains_key(&fault.to_string());
         let missing: Vec<_> = Fault::ALL.iter().filter(made).map(ToString::to_string).collect();
         for fault in missing {
