@@ -68,7 +68,10 @@ impl Connection {
             headers.insert(EXPECTED_FILTER, expect.filter.as_str());
         }
         self.fits_ledger(body.len())?;
-        self.store(subject.in_space(self.space()), headers, body).await
+        match self.store(subject.in_space(self.space()), headers, body).await {
+            Err(error) if error.kind() == Kind::NoLedger => Err(ledger::not_taken(self, error).await),
+            stored => stored,
+        }
     }
 
     /// Stores a message in whatever stream captures its subject.
@@ -89,10 +92,7 @@ impl Connection {
             // Ids are never sent with messages, so nothing can be a duplicate of ours.
             Ok(ack) if ack.duplicate => Err(Error::new(Kind::Garbled, "the server calls the message a duplicate")),
             Ok(ack) => Ok(Stored::At(ack.sequence)),
-            Err(error) => match refusal(&error) {
-                Err(error) if error.kind() == Kind::NoLedger => Err(ledger::not_taken(self, error).await),
-                refused => refused,
-            },
+            Err(error) => refusal(&error),
         }
     }
 
