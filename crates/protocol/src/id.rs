@@ -5,6 +5,7 @@ use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 use uuid::{Uuid, fmt::Hyphenated};
 
 /// The id of a query: a UUID in lower case with hyphens. The bus mints version 7; a client may
@@ -37,6 +38,17 @@ impl QueryId {
     #[must_use]
     pub fn mint() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// The id of something that follows from what is known already, at that moment: the same for the same source.
+    /// It is a UUIDv7 like all that the bus mints.
+    #[must_use]
+    pub fn derived(at: Timestamp, source: &str) -> Self {
+        let digest = Sha256::digest(source);
+        let mut random = [0; 10];
+        random.iter_mut().zip(digest).for_each(|(byte, drawn)| *byte = drawn);
+        let ms = u64::try_from(at.as_millisecond()).unwrap_or_default();
+        Self(uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid())
     }
 
     /// When it was minted, by the clock of whoever did; only version 7 tells.

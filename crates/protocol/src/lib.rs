@@ -21,6 +21,7 @@ pub mod schema;
 mod space;
 mod state;
 mod subject;
+mod tree;
 
 pub use dead::{DeadLetters, Unreadable};
 pub use fact::{Fact, FactKey, FactKind};
@@ -34,6 +35,7 @@ pub use routing::{Candidate, Decision, Step, StepTaken};
 pub use space::Space;
 pub use state::State;
 pub use subject::{Subject, SubjectError, To};
+pub use tree::{Branch, Tree};
 
 /// The protocol version, sent with every message in the header [`VERSION_HEADER`].
 pub const VERSION: &str = "1";

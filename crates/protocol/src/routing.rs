@@ -64,3 +64,20 @@ pub struct Candidate {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+impl Decision {
+    /// A decision with nothing but its outcome.
+    #[must_use]
+    pub fn new(agent: Option<Name>, step: Step, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self { agent, step, reason, steps: Vec::new(), candidates: Vec::new(), hint: None, extra: Extra::new() }
+    }
+}
+
+impl Candidate {
+    /// A candidate, with why it is one.
+    #[must_use]
+    pub fn new(agent: Name, why: impl Into<String>) -> Self {
+        Self { agent, why: why.into(), extra: Extra::new() }
+    }
+}

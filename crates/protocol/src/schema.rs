@@ -43,6 +43,7 @@ schemas!(
     "record",
     "reply",
     "summary",
+    "tree",
 );
 
 /// How many levels a message body may nest. What embeds bodies, as a record does, may nest deeper;

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Part;
 use crate::{Extra, Fact, InstanceId, Name};
 
 /// The end of an attempt, with the delivery notification.
@@ -31,6 +32,9 @@ pub struct Answer {
     /// What was asked and nobody knows. An answer of which all is unknown is still completed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<String>,
+    /// What each agent made of a question that was asked of several at once, in the order in which they were chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// What it cost, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::{Budget, Gather};
 use crate::{Extra, Name, QueryId};
 
 /// A context query. Stored in the ledger = accepted for delivery.
@@ -59,7 +60,7 @@ pub struct Query {
     pub failover: Option<bool>,
     /// Whom to ask at once, and how many answers to wait for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gather: Option<Extra>,
+    pub gather: Option<Gather>,
     /// The query on whose behalf this one is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<QueryId>,
@@ -67,6 +68,9 @@ pub struct Query {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub path: Option<Vec<Name>>,
+    /// What may be spent on it and on all that is asked on its behalf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// The query, ended without an answer, that this one asks again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replays: Option<QueryId>,
@@ -126,6 +130,7 @@ impl Query {
             gather: None,
             parent: None,
             path: None,
+            budget: None,
             replays: None,
             reply_schema: None,
             extra: Extra::new(),

@@ -48,7 +48,7 @@ pub(crate) fn bodies(kind: Kind) -> Vec<(Name, Value)> {
 /// Who writes a body: a requester, an agent, or else a coordinator.
 fn writer(body: &Value) -> Name {
     let named = body.get("requesting_agent").or_else(|| body.get("agent")).and_then(Value::as_str);
-    named.map_or_else(Name::coordinator, |name| name.parse().unwrap())
+    named.map_or_else(Name::coordinator, |name| Name::from_token(&name.replace(".", "=")).unwrap())
 }
 
 fn parse(kind: Kind, from: &Name, body: &Value) -> Result<Message, Invalid> {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{examples, types};
 
 /// Rules that no Rust type carries. `type` and `required` are not among them.
-const VALUE_RULES: [&str; 8] = ["pattern", "not", "format", "minLength", "maxLength", "minimum", "maximum", "maxItems"];
+const VALUE_RULES: [&str; 9] = ["pattern", "not", "format", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems"];
 
 /// Values at the edges of some rule.
 const VALUES: &str = r#"[

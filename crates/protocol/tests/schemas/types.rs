@@ -1,6 +1,6 @@
 //! Which type stands behind which schema.
 
-use protocol::{Card, DeadLetters, Decision, End, Fact, Heartbeat, Order, Presence, Problem, Record, Summary, message::*, schema};
+use protocol::{Card, DeadLetters, Decision, End, Fact, Heartbeat, Order, Presence, Problem, Record, Summary, Tree, message::*, schema};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -38,6 +38,7 @@ pub(crate) const ALL: &[Wire] = &[
     wire::<Record>("record"),
     wire::<Reply>("reply"),
     wire::<Summary>("summary"),
+    wire::<Tree>("tree"),
 ];
 
 const fn wire<T: JsonSchema + Serialize + DeserializeOwned>(name: &'static str) -> Wire {
