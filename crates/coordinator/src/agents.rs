@@ -3,10 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ledger::{Desk, Fold, Hands, Router};
+use ledger::{Desk, Hands, Queue, Router, Situation};
 use nats::{Cards, Connection, Error};
 use protocol::{Card, Decision, Heartbeat, InstanceId, Name, Order, Presence, To, message::Query};
-use roster::Roster;
+use roster::{Asked, Roster, Standing};
 
 /// How many cards of one agent are remembered.
 const VERSIONS: usize = 16;
@@ -33,6 +33,27 @@ pub(crate) struct Shown {
     pub(crate) reply: Option<String>,
 }
 
+/// Who is live and how busy, for one decision.
+struct Present<'a> {
+    hands: &'a Hands,
+    queue: &'a Queue,
+    done: &'a dyn Fn(&Name) -> bool,
+}
+
+impl Standing for Present<'_> {
+    fn is_live(&self, agent: &Name) -> bool {
+        self.hands.is_live(agent)
+    }
+
+    fn in_hand(&self, agent: &Name) -> usize {
+        self.hands.of(agent).map(|(_, hand)| hand.load()).sum::<usize>() + self.queue.len(agent)
+    }
+
+    fn is_done(&self, agent: &Name) -> bool {
+        (self.done)(agent)
+    }
+}
+
 impl Agents {
     /// Opens the store of cards and reads it.
     pub(crate) async fn open(connection: &Connection) -> Result<Self, Error> {
@@ -42,10 +63,16 @@ impl Agents {
         Ok(Self { roster: Roster::new(known), digests, asked: HashSet::new(), cards })
     }
 
-    /// Whether the card that a heartbeat names has been shown.
-    pub(crate) fn knows(&self, beat: &Heartbeat) -> bool {
-        let shown = self.digests.get(&beat.agent);
-        shown.zip(beat.digest.as_ref()).is_some_and(|(shown, digest)| shown.contains(digest))
+    /// Whether the card that a heartbeat names need not be shown. An instance that `introduces` itself shows it
+    /// unless it is the agent's card already: an agent may go back to what it was. One that leaves does not, since it
+    /// is not what the agent will be.
+    pub(crate) fn knows(&self, beat: &Heartbeat, introduces: bool) -> bool {
+        let Some(shown) = self.digests.get(&beat.agent).filter(|shown| !shown.is_empty()) else { return false };
+        let Some(digest) = &beat.digest else { return false };
+        if beat.capacity == 0 {
+            return true;
+        }
+        if introduces { shown.last() == Some(digest) } else { shown.contains(digest) }
     }
 
     /// Whether an instance should be asked for its card now: once at a time.
@@ -73,9 +100,18 @@ impl Agents {
         self.cards.clone()
     }
 
-    /// Who would answer a query, and why, but for those who are done with it.
-    pub(crate) fn decide(&self, query: &Query, to: &To, hands: &Hands, done: impl Fn(&Name) -> bool) -> Decision {
-        self.roster.route(query, to, |name| hands.is_live(name), done)
+    /// Who would answer a query, and why, if it were posted now.
+    pub(crate) fn decide_for(&self, query: &Query, desk: &Desk) -> Decision {
+        let to = query.target.clone().map_or(To::Any, To::One);
+        let present = Present { hands: desk.hands(), queue: desk.queue(), done: &|_| false };
+        self.decide(&Asked { query, to: &to, path: &[] }, &present)
+    }
+
+    fn decide(&self, asked: &Asked<'_>, present: &Present<'_>) -> Decision {
+        match &asked.query.gather {
+            Some(gather) if gather.to.is_none() => self.roster.choose(asked, gather.top.map(|top| top as usize), present),
+            _ => self.roster.route(asked, present),
+        }
     }
 
     /// Every agent, with who of it is live.
@@ -101,23 +137,16 @@ impl Router for Agents {
         self.asked.is_empty()
     }
 
-    fn route(&self, fold: &Fold, hands: &Hands) -> Decision {
-        let posted = fold.posted();
+    fn route(&self, at: &Situation<'_>) -> Decision {
+        let (fold, posted) = (at.fold, at.fold.posted());
         if let Some(query) = posted.query() {
-            return self.decide(query, &posted.to, hands, |agent| fold.is_done_with(agent));
+            let present = Present { hands: at.hands, queue: at.queue, done: &|agent| fold.is_done_with(agent) };
+            return self.decide(&Asked { query, to: &posted.to, path: at.path }, &present);
         }
         // A query that is none is refused before it is routed.
-        Decision {
-            agent: None,
-            step: protocol::Step::None,
-            reason: posted
-                .invalid()
-                .map_or_else(|| "the query has ended".to_owned(), |invalid| format!("the query is not valid: {invalid}")),
-            steps: Vec::new(),
-            candidates: Vec::new(),
-            hint: None,
-            extra: protocol::Extra::new(),
-        }
+        let reason =
+            posted.invalid().map_or_else(|| "the query has ended".to_owned(), |invalid| format!("the query is not valid: {invalid}"));
+        Decision::new(None, protocol::Step::None, reason)
     }
 }
 

@@ -57,18 +57,20 @@ impl Effects {
         }
     }
 
-    async fn append(&self, key: &Key, subject: &Subject, message: &Message, last: u64) -> Appended {
-        crash::point(if subject.kind() == Wire::Assign { "assign.decided" } else { "close.decided" });
+    async fn append(&self, key: &Key, subject: &Subject, message: &Message, last: Option<u64>) -> Appended {
+        let [decided, stored] = crash_points(subject.kind());
+        crash::point(decided);
         let appended = self.append_once(key, subject, message, last).await;
-        crash::point(if subject.kind() == Wire::Assign { "assign.stored" } else { "close.stored" });
+        crash::point(stored);
         appended
     }
 
-    async fn append_once(&self, key: &Key, subject: &Subject, message: &Message, last: u64) -> Appended {
-        let expect = Expect { filter: self.connection.space().guard(key.id, &key.requester), last };
-        match self.connection.append(subject, message, Some(&expect)).await {
+    async fn append_once(&self, key: &Key, subject: &Subject, message: &Message, last: Option<u64>) -> Appended {
+        let filter = || self.connection.space().guard(key.id, &key.requester);
+        let expect = last.map(|last| Expect { filter: filter(), last });
+        match self.connection.append(subject, message, expect.as_ref()).await {
             Ok(Stored::At(seq)) => Appended::Stored(seq),
-            Ok(Stored::Refused) => self.refused(&expect).await,
+            Ok(Stored::Refused) => self.refused(expect.as_ref()).await,
             Err(error) => {
                 if error.kind() == Kind::StorageFull {
                     tracing::error!(%error, "the ledger takes nothing more");
@@ -83,11 +85,22 @@ impl Effects {
 
     /// Somebody was first; or what was expected has left the ledger, as when this coordinator read a record's
     /// beginning before another one moved it.
-    async fn refused(&self, expect: &Expect) -> Appended {
+    async fn refused(&self, expect: Option<&Expect>) -> Appended {
+        let Some(expect) = expect.filter(|expect| expect.last > 0) else { return Appended::Refused };
         match self.connection.is_removed(&expect.filter, expect.last).await {
             Ok(true) => Appended::Gone,
             Ok(false) | Err(_) => Appended::Refused,
         }
+    }
+}
+
+/// The places before and after an append of this kind.
+const fn crash_points(kind: Wire) -> [&'static str; 2] {
+    match kind {
+        Wire::Assign => ["assign.decided", "assign.stored"],
+        Wire::Query => ["part.decided", "part.stored"],
+        Wire::Answer => ["gathered.decided", "gathered.stored"],
+        _ => ["close.decided", "close.stored"],
     }
 }
 

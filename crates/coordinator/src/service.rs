@@ -296,7 +296,7 @@ impl Service {
         if beat.agent.is_coordinator() {
             return;
         }
-        if self.agents.knows(&beat) {
+        if self.agents.knows(&beat, delivery.reply.is_some()) {
             self.welcome(delivery.reply.clone());
         } else if beat.digest.is_some() && self.agents.ask(&beat.instance_id) {
             let (effects, cards, reply) = (self.effects.clone(), self.agents.cards(), delivery.reply.clone());

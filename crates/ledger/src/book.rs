@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
-use protocol::{Kind, QueryId, Verdict};
+use protocol::{Kind, Message, QueryId, Verdict};
 
-use crate::{Entry, Fold, Key};
+use crate::{Entry, Fold, Key, tree::Trees};
 
 /// The folds of every query that has been read, in one place.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
     /// In the order in which they were stored: the first owns the id. Nearly always there is one.
     folds: HashMap<QueryId, Vec<Fold>>,
+    /// Who asked on whose behalf.
+    pub(crate) trees: Trees,
     last: u64,
 }
 
@@ -42,10 +44,17 @@ impl Book {
 
     fn judge(&mut self, key: &Key, entry: &Entry) -> Verdict {
         if let Some(fold) = self.get_mut(key) {
-            return fold.apply(entry);
+            let verdict = fold.apply(entry);
+            if let (Ok(Message::Answer(answer)), Verdict::Counted) = (&entry.body, verdict) {
+                self.spend(key, answer);
+            }
+            return verdict;
         }
         if entry.subject.kind() != Kind::Query {
             return Verdict::Orphan;
+        }
+        if let Ok(Message::Query(query)) = &entry.body {
+            self.grow(key, query);
         }
         let folds = self.folds.entry(key.id).or_insert_with(|| Vec::with_capacity(1));
         let conflict = !folds.is_empty();
@@ -98,6 +107,11 @@ impl Book {
         folds.iter().find(|fold| fold.key().requester == *asker).or(folds.first())
     }
 
+    /// Every query that was stored under an id, in that order.
+    pub(crate) fn under(&self, id: QueryId) -> impl Iterator<Item = &Fold> {
+        self.folds.get(&id).into_iter().flatten()
+    }
+
     /// Whether nothing is open under an id: every query that was stored under it has ended, if there is one.
     #[must_use]
     pub fn is_finished(&self, id: QueryId) -> bool {
@@ -121,7 +135,13 @@ impl Book {
 
     fn forget_where(&mut self, id: QueryId, gone: impl Fn(&Fold) -> bool) {
         let Some(folds) = self.folds.get_mut(&id) else { return };
-        folds.retain(|fold| !gone(fold));
+        folds.retain(|fold| {
+            let stays = !gone(fold);
+            if !stays {
+                self.trees.forget(fold.key());
+            }
+            stays
+        });
         if folds.is_empty() {
             self.folds.remove(&id);
         }

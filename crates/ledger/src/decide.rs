@@ -8,7 +8,7 @@ use protocol::{
     message::{Failure, Outcome, Reason},
 };
 
-use crate::{Attempt, Fold};
+use crate::{Attempt, Fold, Kin};
 
 /// After so many attempts that took down what ran them, a query is taken for the cause.
 pub const MOST_CRASHES: usize = 3;
@@ -49,7 +49,8 @@ pub struct Now {
     /// `None` while it may be deaf: then the clocks of acceptance and lease stand still, because a
     /// deaf coordinator must not kill healthy work.
     pub silent: Option<SignedDuration>,
-    /// For how long the current attempt has shown no progress in the ledger; reckoned like `silent`.
+    /// For how long the current attempt has shown no progress in the ledger, and waited for nobody that it asked;
+    /// reckoned like `silent`.
     pub idle: Option<SignedDuration>,
 }
 
@@ -80,6 +81,8 @@ pub enum Next {
         /// Why the attempt that is still open is given up.
         gives_up: Option<Failure>,
     },
+    /// Several agents are asked at once: see how far they are.
+    Gather,
     /// Look again then.
     Wait {
         /// When.
@@ -91,15 +94,24 @@ pub enum Next {
 
 /// What to do about a query now.
 #[must_use]
-pub fn decide(fold: &Fold, now: &Now, policy: &Policy) -> Next {
+pub fn decide(fold: &Fold, kin: &Kin, now: &Now, policy: &Policy) -> Next {
     if fold.ended().is_some() {
         return Next::Nothing;
     }
     if let Some(refusal) = refuse(fold) {
         return refusal;
     }
+    if let Some(refusal) = &kin.refusal {
+        return close(Reason::Rejected, refusal.code, refusal.message.clone()).pointer("/parent").hint(refusal.hint);
+    }
     if fold.is_cancelled() {
         return close(Reason::Cancelled, "cancelled", "Cancelled by its requester.".to_owned());
+    }
+    if let Some(why) = &kin.abandoned {
+        return close(Reason::Cancelled, "parent_ended", why.clone());
+    }
+    if fold.current().is_some_and(|current| current.agent.is_coordinator()) {
+        return Next::Gather;
     }
     let deadline = fold.posted().deadline;
     if now.time >= deadline {
@@ -157,9 +169,14 @@ fn refuse(fold: &Fold) -> Option<Next> {
         let message = "The query's target is not the agent in its subject.".to_owned();
         return Some(close(Reason::Rejected, "target_mismatch", message).pointer("/target"));
     }
-    if query.gather.is_some() {
-        let message = "Gathering answers from several agents is not part of this version.".to_owned();
-        return Some(close(Reason::Rejected, "unsupported", message).pointer("/gather"));
+    let gather = query.gather.as_ref()?;
+    if query.target.is_some() || fold.posted().to.name().is_some() {
+        let message = "It names one agent, and asks to gather from several.".to_owned();
+        return Some(close(Reason::Rejected, "gather_and_target", message).pointer("/gather").hint("Name them all in gather.to."));
+    }
+    if !gather.is_clear() {
+        let message = "It must say in exactly one way whom to gather from.".to_owned();
+        return Some(close(Reason::Rejected, "gather_unclear", message).pointer("/gather").hint("Set one of gather.to, gather.top and gather.all."));
     }
     None
 }

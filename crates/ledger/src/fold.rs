@@ -3,11 +3,7 @@
 //! The fold never looks at a clock: what it knows of time is when the server stored each
 //! message. It never refuses a message either; it says what it made of it.
 
-use std::{
-    collections::{BTreeSet, hash_map::DefaultHasher},
-    hash::{Hash, Hasher},
-    io,
-};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use protocol::{
@@ -15,41 +11,7 @@ use protocol::{
     message::{Accept, Answer, Assign, Close, Outcome, Priority, Query, Reason},
 };
 
-use crate::{Attempt, Entry, Key};
-
-/// A digest of a query's content: the parsed body with its `to`. Same content under the same
-/// id is the same query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Content(u64);
-
-impl Content {
-    /// The content of a query that was sent to `to` with this body.
-    #[must_use]
-    pub fn of(to: &To, body: &Result<Message, Invalid>) -> Self {
-        let mut hasher = DefaultHasher::new();
-        to.hash(&mut hasher);
-        match body {
-            // Equal bodies are written equally: the fields in one order, the others by their keys.
-            Ok(message) => drop(serde_json::to_writer(Hashing(&mut hasher), message)),
-            Err(invalid) => (&invalid.pointer, &invalid.reason).hash(&mut hasher),
-        }
-        Self(hasher.finish())
-    }
-}
-
-/// Hashes what is written.
-struct Hashing<'a>(&'a mut DefaultHasher);
-
-impl io::Write for Hashing<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::{Attempt, Content, Entry, Key};
 
 /// The query as it was stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -204,7 +166,13 @@ impl Fold {
         self.asked.clear();
         // Nearly always there is one.
         self.attempts.reserve_exact(1);
-        self.attempts.push(Attempt::new(assign, entry.time));
+        let mut attempt = Attempt::new(assign, entry.time);
+        // A coordinator that asks several agents at once needs no acceptance of its own.
+        if !assign.parts.is_empty() {
+            attempt.taken(entry.time);
+            attempt.state = AttemptState::Working;
+        }
+        self.attempts.push(attempt);
         Verdict::Counted
     }
 
@@ -259,7 +227,8 @@ impl Fold {
     fn close(&mut self, entry: &Entry, close: &Close) -> Verdict {
         let permitted = match close.reason {
             Reason::Expired => entry.time >= self.posted.deadline,
-            Reason::Cancelled => self.cancelled,
+            // What is asked on behalf of another query ends with it; only the trees know of that.
+            Reason::Cancelled => self.cancelled || self.posted.query().is_some_and(|query| query.parent.is_some()),
             Reason::Rejected | Reason::Unroutable | Reason::Dead => true,
         };
         if !permitted {

@@ -4,7 +4,7 @@
 //! values, so that a simulator can try every rule in a hundred thousand schedules.
 //!
 //! Reading order: [`Entry`] is one stored message, [`Fold`] is the state of one query and the
-//! rules by which messages change it, [`Book`] holds the folds of a whole ledger, [`decide`]
+//! rules by which messages change it, [`Book`] holds the folds of a whole ledger and the trees they form, [`decide`]
 //! says what a coordinator should do about one query, [`Hands`] and [`Queue`] say which query
 //! goes to which instance, [`Pack`] is what the archive keeps of what is over, and [`Desk`] puts them
 //! together: the pure half of a coordinator.
@@ -12,6 +12,7 @@
 mod archive;
 mod attempt;
 mod book;
+mod content;
 mod decide;
 mod desk;
 mod entry;
@@ -21,16 +22,19 @@ mod queue;
 mod shelf;
 #[cfg(test)]
 mod testing;
+mod tree;
 mod view;
 
 pub use archive::{Archived, BadPack, Looked, Pack, Page, Tombstone, fitting, ranges};
 pub use attempt::Attempt;
 pub use book::{Applied, Book};
 pub use decide::{MOST_CRASHES, Next, Now, Policy, decide};
-pub use desk::{Action, Appended, Desk, Router};
+pub use desk::{Action, Appended, Desk, Router, Situation};
 pub use entry::{Entry, Key};
-pub use fold::{Content, Ended, Fold, Posted};
+pub use content::Content;
+pub use fold::{Ended, Fold, Posted};
 pub use hands::{Hand, Hands};
 pub use queue::{Queue, Ticket};
 pub use shelf::Retention;
-pub use view::{record, summary};
+pub use tree::{Kin, Refusal};
+pub use view::{record, summary, summary_of};

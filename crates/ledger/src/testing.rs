@@ -31,7 +31,7 @@ pub(crate) fn key(n: usize) -> Key {
 /// The decision for an agent, or for nobody.
 pub(crate) fn decision(agent: Option<&str>) -> Decision {
     let step = if agent.is_some() { Step::Fallback } else { Step::None };
-    Decision { agent: agent.map(name), step, reason: "so".to_owned(), steps: vec![], candidates: vec![], hint: None, extra: Extra::new() }
+    Decision::new(agent.map(name), step, "so")
 }
 
 pub(crate) fn assign(attempt: u32, to: &str) -> Assign {
@@ -43,6 +43,9 @@ pub(crate) fn assign(attempt: u32, to: &str) -> Assign {
         coordinator: instance("c"),
         decision: decision(Some("a")),
         gives_up: None,
+        path: Vec::new(),
+        budget: None,
+        parts: Vec::new(),
         extra: Extra::new(),
     }
 }
@@ -66,6 +69,7 @@ fn answer(agent: &str, attempt: u32, by: &str, outcome: Outcome, failure: Option
         result: None,
         facts: vec![],
         unknown: vec![],
+        parts: vec![],
         usage: None,
         failure,
         extra: Extra::new(),

@@ -103,5 +103,22 @@ pub fn summary(fold: &Fold, waiting_for: Option<String>) -> Summary {
     }
 }
 
+/// The line of a query whose record is at hand.
+#[must_use]
+pub fn summary_of(record: &Record) -> Summary {
+    let field = |name: &str| record.query.get(name).and_then(Value::as_str);
+    Summary {
+        id: record.id,
+        requester: record.requester.clone(),
+        state: record.state,
+        request_type: field("request_type").map(str::to_owned),
+        priority: record.query.get("priority").and_then(|priority| serde_json::from_value(priority.clone()).ok()).unwrap_or_default(),
+        agent: record.attempts.last().filter(|last| last.state != AttemptState::Lost).map(|last| last.agent.clone()),
+        posted_at: record.posted_at,
+        ended_at: record.ended_at,
+        waiting_for: record.waiting_for.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ mod dead;
 mod erase;
 mod post;
 mod read;
+mod tree;
 mod waiters;
 
 use nats::Call;
@@ -21,7 +22,7 @@ pub(crate) use waiters::{Waiters, dismiss, ended, waits};
 use crate::service::Service;
 
 /// The endpoints, each under `agentbus.{endpoint}.{caller}`.
-pub(crate) const ENDPOINTS: &[&str] = &["ask", "post", "status", "list", "cancel", "route", "agents", "dead", "erase"];
+pub(crate) const ENDPOINTS: &[&str] = &["ask", "post", "status", "list", "cancel", "route", "agents", "dead", "erase", "tree"];
 
 /// Answers one call, or starts what will answer it.
 pub(crate) fn answer(service: &mut Service, call: Call) {
@@ -33,6 +34,7 @@ pub(crate) fn answer(service: &mut Service, call: Call) {
         "ask" => post::post(service, call, caller, post::Then::AwaitEnd),
         "post" => post::post(service, call, caller, post::Then::Return),
         "status" => read::status(service, call, &caller),
+        "tree" => tree::tree(service, call, &caller),
         "dead" => dead::dead(service, call),
         "cancel" => cancel::cancel(service, call, caller),
         "erase" => erase::erase(service, call, caller),

@@ -2,7 +2,7 @@
 
 use ledger::{Key, Tombstone};
 use nats::{Archive, Call, Connection};
-use protocol::{Decision, Kind, Message, Name, Problem, QueryId, Record, State, Summary, To, schema};
+use protocol::{Decision, Kind, Message, Name, Problem, QueryId, Record, State, Summary, schema};
 use serde::Deserialize;
 
 use super::reply;
@@ -15,8 +15,8 @@ const LINES: usize = 100;
 const MOST_LINES: usize = 1000;
 
 #[derive(Deserialize)]
-struct Which {
-    id: QueryId,
+pub(super) struct Which {
+    pub(super) id: QueryId,
     #[serde(default)]
     messages: bool,
 }
@@ -112,7 +112,7 @@ pub(super) fn erased(id: QueryId, tombstone: &Tombstone) -> Problem {
     problem.hint("Nothing of it is left; the id cannot be used again.")
 }
 
-fn which(payload: &[u8]) -> Result<Which, Problem> {
+pub(super) fn which(payload: &[u8]) -> Result<Which, Problem> {
     let bare = std::str::from_utf8(payload).ok().and_then(|text| text.trim().parse().ok());
     if let Some(id) = bare {
         return Ok(Which { id, messages: false });
@@ -136,8 +136,7 @@ pub(super) fn route(service: &Service, caller: &Name, payload: &[u8]) -> Result<
     let Message::Query(query) = Message::parse(Kind::Query, caller, payload)? else {
         return Err(Problem::new("schema_violation", "send a query"));
     };
-    let to = query.target.clone().map_or(To::Any, To::One);
-    Ok(service.agents.decide(&query, &to, service.desk.hands(), |_| false))
+    Ok(service.agents.decide_for(&query, &service.desk))
 }
 
 pub(super) fn parse<T: for<'a> Deserialize<'a>>(payload: &[u8], hint: &str) -> Result<T, Problem> {

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use protocol::{
-    Extra, Kind, Message, To,
-    message::{Failure, Query, Reason},
+    Kind, Message, To,
+    message::{Failure, Gather, Query, Reason},
 };
 
 use super::*;
@@ -15,7 +15,7 @@ fn seconds(n: i64) -> SignedDuration {
 }
 
 fn next(log: &Log, second: i64, silent: Option<i64>) -> Next {
-    decide(log.fold(), &Now { time: at(second), silent: silent.map(seconds), idle: silent.map(seconds) }, &Policy::default())
+    decide(log.fold(), &Kin::default(), &Now { time: at(second), silent: silent.map(seconds), idle: silent.map(seconds) }, &Policy::default())
 }
 
 fn closes(next: &Next) -> Option<(Reason, &str)> {
@@ -40,8 +40,11 @@ fn what_is_no_query_is_rejected() {
 
     let other = Log::of(Query { id: Some("ffffffff-0000-7000-8000-000000000000".parse().unwrap()), ..query() });
     assert_eq!(closes(&next(&other, 1, None)), Some((Reason::Rejected, "id_mismatch")));
-    let gather = Log::of(Query { gather: Some(Extra::new()), ..query() });
-    assert_eq!(closes(&next(&gather, 1, None)), Some((Reason::Rejected, "unsupported")));
+    let gather = Log::of(Query { gather: Some(Gather { top: Some(2), all: true, ..Gather::default() }), ..query() });
+    assert_eq!(closes(&next(&gather, 1, None)), Some((Reason::Rejected, "gather_unclear")));
+    let top = Some(Gather { top: Some(2), ..Gather::default() });
+    let both = Log::of(Query { gather: top, target: Some(name("a")), ..query() });
+    assert_eq!(closes(&next(&both, 1, None)), Some((Reason::Rejected, "gather_and_target")));
     let mut elsewhere = Log::empty();
     let target = Query { target: Some(name("b")), ..query() };
     elsewhere.write(Kind::Query, "me", To::One(name("a")), Ok(Message::Query(target)));
@@ -118,7 +121,7 @@ fn an_attempt_without_progress_is_given_up_where_its_instance_set_a_limit() {
     log.accept_for(1, "i", 5000);
     let look = |log: &Log, silent: i64, idle: i64| {
         let now = Now { time: at(30), silent: Some(seconds(silent)), idle: Some(seconds(idle)) };
-        decide(log.fold(), &now, &Policy::default())
+        decide(log.fold(), &Kin::default(), &now, &Policy::default())
     };
     assert_eq!(look(&log, 1, 3), Next::Wait { until: at(32), why: None });
     assert_eq!(gives_up(&look(&log, 1, 5)).as_deref(), Some("stalled"));

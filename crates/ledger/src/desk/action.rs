@@ -7,7 +7,7 @@ use crate::Key;
 /// Something to do. None of it may be assumed to have succeeded.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Append to the ledger under compare-and-set; answer with [`crate::Desk::appended`].
+    /// Append to the ledger; answer with [`crate::Desk::appended`].
     Append {
         /// The query that it is about.
         key: Key,
@@ -15,8 +15,9 @@ pub enum Action {
         subject: Subject,
         /// The body.
         message: Box<Message>,
-        /// The last sequence that the query's guard filter must still have.
-        expect: u64,
+        /// Under compare-and-set: the last sequence that the query's guard filter must still have, 0 where nothing
+        /// may have been stored. None: whatever has been stored.
+        expect: Option<u64>,
     },
     /// Tell an instance, by a core message.
     Hand {

@@ -100,6 +100,11 @@ impl Desk {
         let (me, peers) = (&self.me, &self.peers);
         while self.filing.moving.len() < AT_ONCE {
             let Some((id, place)) = self.filing.shelf.next(now, &retention, full, |id| peers.owns(me, id)) else { return };
+            // What stands in a tree stays until all of it is over: its number counts, and others ask what became of it.
+            if !self.book.under(id).all(|fold| self.book.is_tree_over(fold.key())) {
+                self.filing.shelf.put(id, later(now, LOOK_AGAIN));
+                continue;
+            }
             // One that is on its way had a message after that; it goes when the first part has arrived.
             if self.filing.moving.contains_key(&id) {
                 self.filing.shelf.put_back(id, place);

@@ -2,18 +2,21 @@
 
 use jiff::{SignedDuration, Timestamp};
 use protocol::{
-    Kind, Message, Name, To,
-    message::{Assign, Close, Failure, Reason},
+    Decision, Kind, Message, Name, To,
+    message::{Assign, Failure, Reason},
 };
 
 use super::{
-    Action, Desk, Router,
+    Action, Desk, Router, Situation,
     react::{LOOK_AGAIN, later},
 };
-use crate::{Key, Next, Ticket, decide::spent};
+use crate::{Fold, Key, Next, Ticket, decide::spent, tree::shown};
 
 /// How long after it was posted a query waits for somebody who was heard and is not known yet.
-const INTRODUCTION: SignedDuration = SignedDuration::from_secs(3);
+pub(super) const INTRODUCTION: SignedDuration = SignedDuration::from_secs(3);
+
+/// How many of the queries that another one waits for are named.
+const SHOWN: usize = 5;
 
 impl Desk {
     /// Puts a query that is ready in line for the agent that should answer it.
@@ -29,7 +32,11 @@ impl Desk {
         if self.routed.contains_key(key) {
             return;
         }
-        let decision = router.route(fold, &self.hands);
+        if fold.posted().query().is_some_and(|query| query.gather.is_some()) {
+            return self.ask_all(key, now, router, actions);
+        }
+        let at = Situation { fold, path: self.book.path(key), hands: &self.hands, queue: &self.queue };
+        let decision = router.route(&at);
         let Some(agent) = decision.agent.clone() else {
             let now = self.clock.server(now);
             if !router.is_complete() && now < later(fold.posted().at, INTRODUCTION) {
@@ -40,21 +47,30 @@ impl Desk {
                 let dead = spent(fold, gives_up);
                 return self.finish(key, dead, actions);
             }
-            let close = Close {
-                reason: Reason::Unroutable,
-                code: "no_agent".to_owned(),
-                message: decision.reason,
-                pointer: None,
-                hint: decision.hint,
-                coordinator: self.me.clone(),
-                extra: protocol::Extra::new(),
-            };
-            return self.close(key, close, actions);
+            return self.unroutable(key, decision, actions);
         };
+        if self.book.path(key).contains(&agent) {
+            return self.refuse_cycle(key, &agent, actions);
+        }
         let ticket = Ticket::new(fold.posted().priority, fold.posted().seq);
         self.queue.put(key.clone(), agent.clone(), ticket);
         self.routed.insert(key.clone(), decision);
         self.stirred.insert(agent);
+    }
+
+    /// Nobody was found for a query.
+    pub(super) fn unroutable(&mut self, key: &Key, decision: Decision, actions: &mut Vec<Action>) {
+        let (reason, code) = (Reason::Unroutable, "no_agent");
+        self.finish(key, Next::Close { reason, code, message: decision.reason, pointer: None, hint: decision.hint }, actions);
+    }
+
+    /// It would come back to an agent that waits for it.
+    fn refuse_cycle(&mut self, key: &Key, agent: &Name, actions: &mut Vec<Action>) {
+        let path = shown(&[self.book.path(key), std::slice::from_ref(agent)].concat());
+        let message = format!("It would come back to {agent}, which waits for it: {path}.");
+        let hint = Some("Ask an agent that does not stand in the path.".to_owned());
+        let (reason, pointer) = (Reason::Rejected, Some("/target".to_owned()));
+        self.finish(key, Next::Close { reason, code: "delegation_cycle", message, pointer, hint }, actions);
     }
 
     /// Gives out what waits, as far as hands are free.
@@ -72,10 +88,13 @@ impl Desk {
                     agent: agent.clone(),
                     instance: instance.clone(),
                     attempt,
-                    deadline: until,
+                    deadline: self.book.deadline(&key).unwrap_or(until),
                     coordinator: self.me.clone(),
                     decision,
                     gives_up,
+                    path: self.book.path(&key).to_vec(),
+                    budget: self.book.budget_left(&key),
+                    parts: Vec::new(),
                     extra: protocol::Extra::new(),
                 };
                 // Held from here on, so that no other query is given the same hand meanwhile.
@@ -99,9 +118,20 @@ impl Desk {
         }
         match self.next(key, now)? {
             Next::Wait { why: Some(why), .. } => Some(why.to_owned()),
-            Next::Wait { why: None, .. } => self.silence(key, now),
+            Next::Wait { why: None, .. } => self.delegates(key).or_else(|| self.silence(key, now)),
+            Next::Gather => self.delegates(key),
             _ => None,
         }
+    }
+
+    /// For whom a query waits that others were asked on behalf of.
+    fn delegates(&self, key: &Key) -> Option<String> {
+        let open = |child: &&Fold| child.ended().is_none();
+        let told = |child: &Fold| format!("{} ({})", asked_of(child), child.state());
+        let waits: Vec<_> = self.book.children(key).filter(open).map(told).collect();
+        let (some, more) = (waits.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", "), waits.len().saturating_sub(SHOWN));
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        if waits.is_empty() { None } else { Some(format!("what it asked of {some}{more}")) }
     }
 
     /// Who has a query in hand and is not heard any more. Its lease still runs.
@@ -122,4 +152,11 @@ impl Desk {
         let busy = if instances == 1 { "its instance is".to_owned() } else { format!("all its {instances} instances are") };
         format!("a free hand of {agent}: {busy} busy, {waiting} waiting")
     }
+}
+
+/// Whom a query was asked of.
+fn asked_of(fold: &Fold) -> String {
+    let target = fold.posted().query().and_then(|query| query.target.as_ref());
+    let agent = fold.current().map(|attempt| &attempt.agent).or(target).or(fold.posted().to.name());
+    agent.map_or_else(|| "any agent".to_owned(), Name::to_string)
 }

@@ -11,6 +11,7 @@ mod action;
 mod archive;
 mod clock;
 mod dispatch;
+mod gather;
 mod hear;
 mod peers;
 mod react;
@@ -29,10 +30,24 @@ pub use action::{Action, Appended};
 use self::{clock::Clock, peers::Peers, timers::Timers};
 use crate::{Applied, Book, Entry, Fold, Hands, Key, Policy, Queue};
 
-/// Who should answer a query: the routing decision, given who is live.
+/// What a routing decision may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// The query.
+    pub fold: &'a Fold,
+    /// The agents that stand between the first requester and the query ([`Book::path`]).
+    pub path: &'a [Name],
+    /// Who is live, and what each has in hand.
+    pub hands: &'a Hands,
+    /// What waits for whom.
+    pub queue: &'a Queue,
+}
+
+/// Who should answer a query: the routing decision, given who is live. Must be deterministic.
 pub trait Router {
-    /// Decides for one query. Must be deterministic.
-    fn route(&self, fold: &Fold, hands: &Hands) -> Decision;
+    /// Decides for one query. Of one that gathers from several agents without naming them, the candidates are those
+    /// to ask.
+    fn route(&self, at: &Situation<'_>) -> Decision;
 
     /// Whether everybody who was heard is known. Until then a query waits a little before nobody is
     /// found for it.
@@ -42,8 +57,8 @@ pub trait Router {
 }
 
 impl<F: Fn(&Fold, &Hands) -> Decision> Router for F {
-    fn route(&self, fold: &Fold, hands: &Hands) -> Decision {
-        self(fold, hands)
+    fn route(&self, at: &Situation<'_>) -> Decision {
+        self(at.fold, at.hands)
     }
 }
 
@@ -72,6 +87,8 @@ pub struct Desk {
     listening_since: Option<Timestamp>,
     /// The ledger is full since this sequence: queries that came later are refused.
     full_since: Option<u64>,
+    /// Queries that are being asked of several agents, and what those have answered.
+    gathers: HashMap<Key, gather::Gathering>,
     live: bool,
     filing: archive::Filing,
 }
@@ -105,6 +122,7 @@ impl Desk {
             peers: Peers::default(),
             listening_since: None,
             full_since: None,
+            gathers: HashMap::new(),
             live: false,
             filing: archive::Filing::default(),
         }
@@ -124,6 +142,7 @@ impl Desk {
             self.lying.remove(&key);
             self.heard_in(&key, entry, now);
             self.note_trouble(&key, entry);
+            self.note_part(&key, entry, now);
         }
         if verdict == Verdict::Premature && self.is_mine_expired(entry) {
             self.clock.set(entry.time, now);
@@ -136,6 +155,9 @@ impl Desk {
             self.follow(&key, entry, &mut actions);
         }
         self.react(&key, now, router, &mut actions);
+        if verdict == Verdict::Counted {
+            self.react_kin(&key, entry, now, router, &mut actions);
+        }
         self.pump(now, router, &mut actions);
         actions
     }
@@ -160,7 +182,7 @@ impl Desk {
                 let stop = Stop { id: key.id, requester: key.requester.clone(), attempt: lost.number };
                 actions.push(Action::Hand { agent: lost.agent.clone(), instance: lost.instance.clone(), order: Order::Stop(stop) });
             }
-            if assign.coordinator == self.me {
+            if assign.coordinator == self.me && !assign.agent.is_coordinator() {
                 let work = Work { id: key.id, requester: key.requester.clone(), assign: assign.clone(), query: query.clone() };
                 let order = Order::Work(Box::new(work));
                 actions.push(Action::Hand { agent: assign.agent.clone(), instance: assign.instance.clone(), order });
@@ -290,6 +312,12 @@ impl Desk {
     #[must_use]
     pub const fn book(&self) -> &Book {
         &self.book
+    }
+
+    /// What waits for whom.
+    #[must_use]
+    pub const fn queue(&self) -> &Queue {
+        &self.queue
     }
 
     /// Who is live.

@@ -7,7 +7,7 @@ use protocol::{
 };
 
 use super::{Action, Desk, Flight, Router};
-use crate::{Key, Next, Now, decide};
+use crate::{Entry, Fold, Key, Next, Now, decide};
 
 /// How soon to look again after an append that was refused or whose fate is unknown.
 pub(super) const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(50);
@@ -34,7 +34,22 @@ impl Desk {
                 self.timers.set(key.clone(), until);
                 self.enqueue(key, gives_up.as_ref(), now, router, actions);
             }
+            Next::Gather => self.gather(key, now, actions),
             close @ Next::Close { .. } => self.finish(key, close, actions),
+        }
+    }
+
+    /// Looks at the queries that an entry may concern beside its own: what was asked on its behalf, once that may
+    /// not go on; and a query that gathers what this one was asked for.
+    pub(super) fn react_kin(&mut self, key: &Key, entry: &Entry, now: Timestamp, router: &impl Router, actions: &mut Vec<Action>) {
+        if !matches!(entry.subject.kind(), Kind::Assign | Kind::Answer | Kind::Close) {
+            return;
+        }
+        let open = |child: &&Fold| child.ended().is_none();
+        let mut kin: Vec<Key> = self.book.children(key).filter(open).map(|child| child.key().clone()).collect();
+        kin.extend(self.book.parent(key).filter(|parent| self.gathers.contains_key(parent)).cloned());
+        for key in kin {
+            self.react(&key, now, router, actions);
         }
     }
 
@@ -48,9 +63,13 @@ impl Desk {
     /// What to do about a query now.
     pub(super) fn next(&self, key: &Key, now: Timestamp) -> Option<Next> {
         let fold = self.book.get(key)?;
-        let (silent, idle) = self.silent(key, now);
+        let (silent, mut idle) = self.silent(key, now);
+        // Whoever waits for what it asked others is not idle.
+        if self.book.is_delegating(key) {
+            idle = None;
+        }
         let clock = Now { time: self.clock.server(now), silent, idle };
-        let next = decide(fold, &clock, &self.policy);
+        let next = decide(fold, &self.book.kin(key), &clock, &self.policy);
         let refused = matches!(next, Next::Dispatch { .. })
             && fold.attempts().is_empty()
             && self.full_since.is_some_and(|since| fold.posted().seq > since);
@@ -61,6 +80,9 @@ impl Desk {
     /// without it.
     fn settle(&mut self, key: &Key, next: &Next, actions: &mut Vec<Action>) {
         let Some(fold) = self.book.get(key) else { return };
+        if matches!(next, Next::Gather) {
+            return;
+        }
         // An attempt that is to be replaced is lost, and its hand free: perhaps for the very same query.
         let lost = matches!(next, Next::Dispatch { .. });
         if let Some(attempt) = fold.current().filter(|_| !lost) {
@@ -100,7 +122,7 @@ impl Desk {
     pub(super) fn append(&mut self, key: &Key, kind: Kind, to: To, message: Message, actions: &mut Vec<Action>) {
         let Some(fold) = self.book.get(key) else { return };
         let Ok(subject) = Subject::new(kind, key.id, key.requester.clone(), to) else { return };
-        let expect = fold.guard();
+        let expect = Some(fold.guard());
         self.in_flight.insert(key.clone(), Flight::Sent);
         actions.push(Action::Append { key: key.clone(), subject, message: Box::new(message), expect });
     }

@@ -51,7 +51,7 @@ fn read_last(desk: &mut Desk, log: &Log, now: Timestamp) -> Vec<Action> {
 /// The message and its expectation, where appending it is all that is wanted.
 fn appended(actions: &[Action]) -> (&Message, u64) {
     let [Action::Append { message, expect, .. }] = actions else { panic!("{actions:?}") };
-    (message, *expect)
+    (message, expect.unwrap())
 }
 
 fn is_stop(action: &Action, number: u32) -> bool {
@@ -219,7 +219,7 @@ fn what_waits_for_a_silent_agent_goes_to_a_live_one() {
 struct Introducing(bool);
 
 impl Router for Introducing {
-    fn route(&self, _: &Fold, _: &Hands) -> Decision {
+    fn route(&self, _: &Situation<'_>) -> Decision {
         decision(None)
     }
 

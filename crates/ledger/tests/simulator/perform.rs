@@ -37,10 +37,10 @@ impl World {
         Ok(())
     }
 
-    fn append(&mut self, life: Life, key: Key, subject: Subject, message: Message, last: u64) {
+    fn append(&mut self, life: Life, key: Key, subject: Subject, message: Message, last: Option<u64>) {
         let read = self.coordinators[life.index].read as u64;
         self.coordinators[life.index].busy.insert(key.clone(), i64::MAX);
-        let expect = Some(Expect::Guard(Key { id: subject.id(), requester: subject.from().clone() }, last));
+        let expect = last.map(|last| Expect::Guard(Key { id: subject.id(), requester: subject.from().clone() }, last));
         let mut publish = Publish {
             draft: Draft::new(subject, Ok(message)),
             expect,

@@ -4,7 +4,7 @@
 use ledger::Key;
 use protocol::{
     Extra, InstanceId, Invalid, Kind, Message, Name, QueryId, Subject, To,
-    message::{Accept, Answer, Cancel, Failure, Notice, Outcome, Priority, Progress, Query, Reply},
+    message::{Accept, Answer, Cancel, Failure, Gather, Notice, Outcome, Priority, Progress, Query, Reply},
 };
 
 use crate::{
@@ -116,7 +116,7 @@ impl World {
         }
         match self.rng.below(20) {
             0 => return Request { key: Key { id, requester }, to, body: Err(junk()) },
-            1 => query.gather = Some(Extra::new()),
+            1 => query.gather = Some(Gather::default()),
             2 => query.id = Some("ffffffff-0000-7000-8000-000000000000".parse().unwrap()),
             3 => query.target = to.name().map(|_| name("somebody-else")),
             4 => (query.target, to) = (Some(name("nobody")), To::One(name("nobody"))),
@@ -247,6 +247,7 @@ pub(crate) fn answer(agent: Name, attempt: u32, instance: InstanceId, outcome: O
         result: None,
         facts: Vec::new(),
         unknown: Vec::new(),
+        parts: Vec::new(),
         usage: None,
         failure,
         extra: Extra::new(),

@@ -5,8 +5,8 @@
 use std::rc::Rc;
 
 use jiff::SignedDuration;
-use ledger::{Fold, Hands, Policy, Router};
-use protocol::{Decision, Name, Step};
+use ledger::{Policy, Router, Situation};
+use protocol::{Candidate, Decision, Name, Step, message::Gather};
 
 use crate::{
     coordinator::Coordinator,
@@ -28,14 +28,29 @@ pub(crate) struct Routes {
 }
 
 impl Router for Routes {
-    fn route(&self, fold: &Fold, hands: &Hands) -> Decision {
+    fn route(&self, at: &Situation<'_>) -> Decision {
+        let (fold, hands) = (at.fold, at.hands);
+        if let Some(gather) = fold.posted().query().and_then(|query| query.gather.as_ref()) {
+            return self.choose(at, gather);
+        }
         let target = fold.posted().query().and_then(|query| query.target.clone()).or(fold.posted().to.name().cloned());
         let agent = match target {
             Some(target) => self.agents.contains(&target).then_some(target),
             None => self.agents.iter().find(|agent| hands.is_live(agent)).or(self.agents.first()).cloned(),
         };
         let step = if agent.is_some() { Step::Target } else { Step::None };
-        Decision { agent, step, reason: "so".to_owned(), steps: vec![], candidates: vec![], hint: None, extra: protocol::Extra::new() }
+        Decision::new(agent, step, "so")
+    }
+}
+
+impl Routes {
+    /// Whom to ask at once.
+    fn choose(&self, at: &Situation<'_>, gather: &Gather) -> Decision {
+        let fits = |agent: &&Name| !at.path.contains(agent) && (!gather.all || at.hands.is_live(agent));
+        let chosen = self.agents.iter().filter(fits).take(gather.top.map_or(usize::MAX, |top| top as usize));
+        let mut decision = Decision::new(None, Step::Score, "so");
+        decision.candidates = chosen.map(|agent| Candidate::new(agent.clone(), "so")).collect();
+        decision
     }
 }
 
