@@ -45,7 +45,7 @@ pub struct Load {
     /// Where everything is written down; what stands there open is waited for first
     #[arg(long)]
     pub log: PathBuf,
-    /// Whom to ask
+    /// Whom to ask; several with commas, each time all of them
     #[arg(long, default_value = "worker")]
     pub to: String,
     /// What to ask; drawn from as it comes

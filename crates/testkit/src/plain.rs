@@ -51,7 +51,7 @@ pub enum Sent {
 pub struct Ask {
     /// Its id.
     pub id: String,
-    /// Whom it is for; `any` for whoever can.
+    /// Whom it is for; `any` for whoever can, several with commas for one answer of all of them.
     pub to: String,
     /// Its text.
     pub text: String,
@@ -78,6 +78,12 @@ impl Ask {
         Self { urgent: true, ..Self::new("worker", "echo probe") }
     }
 
+    /// Whom it asks, if several at once.
+    #[must_use]
+    pub fn several(&self) -> Option<Vec<&str>> {
+        self.to.contains(',').then(|| self.to.split(',').collect())
+    }
+
     /// Its body, as `from` sends it.
     #[must_use]
     pub fn body(&self, from: &str) -> Value {
@@ -85,8 +91,10 @@ impl Ask {
             "id": self.id, "requesting_agent": from, "request_type": "request", "payload": { "query": self.text },
             "timeout_ms": self.timeout_ms, "attempts": self.attempts,
         });
-        if self.to != "any" {
-            body["target"] = json!(self.to);
+        match self.several() {
+            Some(names) => body["gather"] = json!({ "to": names }),
+            None if self.to == "any" => {}
+            None => body["target"] = json!(self.to),
         }
         if self.pad > 0 {
             body["pad"] = json!("x".repeat(self.pad));
@@ -201,7 +209,8 @@ impl Plain {
 
     /// Posts a query once, under compare-and-set: one id is one query.
     pub async fn post(&self, ask: &Ask) -> Sent {
-        let subject = self.subject("query", &ask.id, &self.me, &ask.to);
+        let to = if ask.several().is_some() { "any" } else { &ask.to };
+        let subject = self.subject("query", &ask.id, &self.me, to);
         let guard = format!("{}.query.{}.*.*", self.space, ask.id);
         self.publish(subject, ask.body(&self.me).to_string(), Some(&guard)).await
     }

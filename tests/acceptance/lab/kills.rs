@@ -30,6 +30,8 @@ async fn f1_a_coordinator_that_crashes_at_any_step_of_its_work_loses_nothing() {
     lab.add_client(&["--rate", "20", "--text", "echo hello", "--text", "sleep 200"]);
     // Nobody can answer these: the coordinator itself ends them.
     lab.add_client(&["--rate", "10", "--to", "nobody"]);
+    // Of these one part is answered, and one is not.
+    lab.add_client(&["--rate", "5", "--to", "worker,nobody"]);
     let probe = probe(&lab).await;
     for point in physical::CRASH_POINTS {
         lab.coordinators[0].part.kill();

@@ -2,13 +2,15 @@
 //! was lost, what was done twice, and which rule was broken.
 //!
 //! It has its own, naive reading of the rules and shares no code with the bus: whoever shares code shares
-//! its faults. Next: `story` (one query, message by message), `rules` (what must hold), `read` (from where).
+//! its faults. Next: `story` (one query, message by message), `rules` and `trees` (what must hold),
+//! `read` (from where).
 
 mod read;
 mod rules;
 mod story;
 #[cfg(test)]
 mod tests;
+mod trees;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -128,6 +130,8 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     rules::no_gap(evidence, &mut verdict);
     rules::watched(evidence, &mut verdict);
     rules::nothing_stuck(evidence, &stories, &mut verdict);
+    trees::end_together(&stories, &mut verdict);
+    trees::name_every_part(&stories, &mut verdict);
     for accident in &evidence.accidents {
         verdict.broken("I6", "", accident.clone());
     }

@@ -50,6 +50,12 @@ pub(super) struct Story {
     pub(super) taken: Vec<u64>,
     pub(super) end: Option<End>,
     pub(super) odd: Vec<Odd>,
+    /// The query on whose behalf it was asked, as it says itself.
+    pub(super) parent: Option<String>,
+    /// The ids of the parts that the last assignment lists, where several agents are asked at once.
+    pub(super) listed: Vec<String>,
+    /// The parts of the answer that ended it: id and state.
+    pub(super) gathered: Vec<(String, String)>,
     deadline_ms: u64,
     content: (String, Option<Value>),
     current: Option<Current>,
@@ -94,12 +100,20 @@ impl Story {
             taken: Vec::new(),
             end: None,
             odd: Vec::new(),
+            parent: body["parent"].as_str().map(str::to_owned),
+            listed: Vec::new(),
+            gathered: Vec::new(),
             deadline_ms: named.unwrap_or_else(|| entry.time_ms.saturating_add(lasts)),
             content: (entry.to.clone(), entry.body.clone()),
             current: None,
             cancelled: false,
             closed: false,
         }
+    }
+
+    /// Whether its requester cancelled it.
+    pub(super) const fn was_cancelled(&self) -> bool {
+        self.cancelled
     }
 
     fn tell(&mut self, entry: &Entry) {
@@ -131,6 +145,7 @@ impl Story {
             return;
         }
         self.assigned.push(attempt);
+        self.listed = parts(body).map(|part| word(part, "id")).collect();
         if self.end.is_none() {
             let agent = body["agent"].as_str().unwrap_or_default().to_owned();
             self.current = Some(Current { attempt, agent, instance: body["instance"].clone(), open: true });
@@ -168,6 +183,7 @@ impl Story {
             _ => return,
         };
         let text = body["result"]["text"].as_str().map(str::to_owned);
+        self.gathered = parts(body).map(|part| (word(part, "id"), word(part, "state"))).collect();
         self.end = Some(End { seq: entry.seq, state: state.to_owned(), text, notified: says(&body["delivery"]) });
     }
 
@@ -182,7 +198,8 @@ impl Story {
         }
         let permitted = match reason {
             "expired" => entry.time_ms >= self.deadline_ms,
-            "cancelled" => self.cancelled,
+            // What is asked on behalf of another query ends with it; whether that has ended is for the trees to say.
+            "cancelled" => self.cancelled || self.parent.is_some(),
             "dead" => !self.assigned.is_empty(),
             _ => true,
         };
@@ -197,4 +214,12 @@ impl Story {
 
 fn says(words: &Value) -> bool {
     words.as_str().is_some_and(|words| !words.trim().is_empty())
+}
+
+fn parts(body: &Value) -> impl Iterator<Item = &Value> {
+    body["parts"].as_array().into_iter().flatten()
+}
+
+fn word(value: &Value, field: &str) -> String {
+    value[field].as_str().unwrap_or_default().to_owned()
 }

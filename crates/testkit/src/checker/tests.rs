@@ -206,3 +206,55 @@ fn an_accident_is_found_and_what_nobody_knows_is_counted() {
     unknown.clients.push(told("given_up", json!({"maybe_stored": false})));
     assert!(judge(&unknown).unknown.is_empty());
 }
+
+const PART: &str = "0190a0a0-0000-7000-8000-000000000002";
+
+fn part(seq: u64, kind: &str, to: &str, body: Value) -> Entry {
+    Entry { id: PART.into(), ..entry(seq, kind, if kind == "answer" { "worker" } else { "coordinator" }, to, body) }
+}
+
+/// A query that asks several agents at once: one, which answers.
+fn gathered(named: &Value) -> Vec<Entry> {
+    let listed = json!({"attempt": 1, "agent": "coordinator", "instance": "gather", "parts": [{"id": PART, "agent": "worker"}]});
+    let answer = json!({"attempt": 1, "agent": "coordinator", "instance": "gather", "outcome": "completed", "delivery": "Done.", "parts": named});
+    vec![
+        query(1),
+        entry(2, "assign", "alice", "coordinator", listed),
+        part(3, "query", "worker", json!({"requesting_agent": "coordinator", "parent": ID})),
+        part(4, "assign", "worker", json!({"attempt": 1, "agent": "worker", "instance": "w1"})),
+        part(5, "answer", "coordinator", json!({"attempt": 1, "agent": "worker", "instance": "w1", "outcome": "completed", "delivery": "Done."})),
+        entry(6, "answer", "coordinator", "alice", answer),
+    ]
+}
+
+fn evidence_of(entries: Vec<Entry>) -> Evidence {
+    let mut evidence = with(entries);
+    evidence.clients = vec![told("acknowledged", json!({"seq": 1}))];
+    evidence.works = Vec::new();
+    evidence
+}
+
+#[test]
+fn an_answer_of_several_names_each_of_them_as_it_stood() {
+    let verdict = judge(&evidence_of(gathered(&json!([{"id": PART, "state": "completed"}]))));
+    assert!(verdict.holds(), "{:?}", verdict.violations);
+    breaks("I3", &evidence_of(gathered(&json!([]))));
+    breaks("I3", &evidence_of(gathered(&json!([{"id": PART, "state": "failed"}]))));
+    let twice = json!([{"id": PART, "state": "completed"}, {"id": PART, "state": "completed"}]);
+    breaks("I3", &evidence_of(gathered(&twice)));
+}
+
+#[test]
+fn what_is_asked_on_behalf_of_a_query_ends_with_it_and_not_before() {
+    let mut open = gathered(&json!([{"id": PART, "state": "working"}]));
+    open.remove(4);
+    breaks("I5", &evidence_of(open.clone()));
+    open.push(part(7, "close", "coordinator", json!({"reason": "cancelled", "code": "parent_ended", "message": "Over."})));
+    let entries: Vec<_> = open.into_iter().zip(1..).map(|(entry, seq)| Entry { seq, ..entry }).collect();
+    let verdict = judge(&evidence_of(entries.clone()));
+    assert!(verdict.holds(), "{:?}", verdict.violations);
+    let mut early = entries;
+    early.swap(4, 5);
+    let early: Vec<_> = early.into_iter().zip(1..).map(|(entry, seq)| Entry { seq, ..entry }).collect();
+    breaks("I3", &evidence_of(early));
+}

@@ -13,6 +13,10 @@ pub const CRASH_POINTS: &[&str] = &[
     "work.handed",
     "close.decided",
     "close.stored",
+    "part.decided",
+    "part.stored",
+    "gathered.decided",
+    "gathered.stored",
     "end.signalling",
     "end.signalled",
 ];
