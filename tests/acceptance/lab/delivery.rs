@@ -128,3 +128,10 @@ async fn f31_the_answer_waits_for_a_requester_that_was_gone() {
     let ended = testkit::checker::lines(&log).iter().filter(|line| line["event"] == "ended").count();
     assert_eq!(ended, 20);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f32_an_answer_of_several_names_each_of_them_and_what_became_of_it() {
+    let mut lab = Lab::start(Plan::default().coordinators(2)).await;
+    faults::script(Fault::F32, &lab.site(), &mut Random::new(32), 4).await.expect("each part is named");
+    lab.settle().await.demand();
+}

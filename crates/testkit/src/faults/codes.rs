@@ -45,9 +45,11 @@ faults! {
     F20 "progress comes late, again, and after the end";
     F21 "a cancel races against the completion";
     F23 "an agent stalls";
+    F25 "an older and a newer version run together";
     F26 "nodes of a cluster are killed and cut off";
     F28 "ids are empty, repeated, or collide";
     F31 "a requester is gone when the answer comes";
+    F32 "some of several agents that are asked at once fail";
 }
 
 impl fmt::Display for Fault {

@@ -151,3 +151,23 @@ async fn race(plain: &Plain, delay_ms: u64) -> Result<(), String> {
     let again = plain.ended(&ask.id, PATIENCE).await?;
     expect(again["end_seq"] == record["end_seq"] && again["state"] == record["state"], || format!("two endings: {record} and {again}"))
 }
+
+/// F32: of several agents that are asked at once one fails or nobody has its name; the answer names each part.
+pub(super) async fn partial(site: &Site, times: u64) -> Result<(), String> {
+    let plain = site.plain("gatherer").await;
+    for turn in 0..times {
+        let (text, state) = if turn % 2 == 0 { ("echo part", "completed") } else { ("fail", "failed") };
+        let ask = Ask::new("worker,nobody", text);
+        post(&plain, &ask).await?;
+        let record = plain.ended(&ask.id, PATIENCE).await?;
+        let parts = record["answer"]["parts"].as_array().cloned().unwrap_or_default();
+        let told: Vec<_> = parts.iter().map(|part| (part["agent"].as_str(), part["state"].as_str())).collect();
+        let whole = [(Some("worker"), Some(state)), (Some("nobody"), Some("unroutable"))];
+        // Under other faults an agent's attempts may all be spent.
+        let spent = [(Some("worker"), Some("dead")), (Some("nobody"), Some("unroutable"))];
+        expect(told == whole || told == spent, || format!("{}: {told:?}", ask.id))?;
+        let ended = if told == whole { state } else { "failed" };
+        expect(record["state"] == ended, || format!("{} is {}, and its parts are {told:?}", ask.id, record["state"]))?;
+    }
+    Ok(())
+}

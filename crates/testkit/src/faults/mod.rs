@@ -52,6 +52,7 @@ pub async fn script(fault: Fault, site: &Site, random: &mut Random, times: u64) 
         Fault::F21 => delivery::races(site, random, times).await,
         Fault::F23 => slow::stalled(site).await,
         Fault::F28 => input::identities(site).await,
+        Fault::F32 => delivery::partial(site, times).await,
         _ => Ok(()),
     };
     told.map_err(|why| format!("{fault}: {why}"))

@@ -156,11 +156,16 @@ impl Lab {
         command
     }
 
-    /// A part that runs the binary under test.
-    fn part(&self, name: &str, ready: &str, words: &[&str]) -> Placed {
+    /// Which binary the next of several runs, where there are so many already.
+    fn version(&self, before: usize) -> PathBuf {
+        self.plan.old.clone().filter(|_| before % 2 == 1).unwrap_or_else(|| self.program("agentbus"))
+    }
+
+    /// A part that runs this binary.
+    fn part(&self, name: &str, program: PathBuf, ready: &str, words: &[&str]) -> Placed {
         let net = self.net();
         let url = net.as_ref().map_or_else(|| self.url(), Proxy::url);
-        let (program, folder) = (self.program("agentbus"), self.path().to_owned());
+        let folder = self.path().to_owned();
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).chain(["--nats".to_owned(), url]).collect();
         let part = Part::new(name, self.path(), ready, move || {
             let mut command = agentbus(&program, &folder);
@@ -176,7 +181,7 @@ impl Lab {
         let options = self.plan.coordinator_options.clone();
         words.extend(options.iter().map(String::as_str));
         let name = format!("coordinator-{}", self.coordinators.len() + 1);
-        let mut placed = self.part(&name, "serves the bus", &words);
+        let mut placed = self.part(&name, self.version(self.coordinators.len()), "serves the bus", &words);
         placed.part.start_ready();
         self.coordinators.push(placed);
     }
@@ -184,13 +189,13 @@ impl Lab {
     /// One more agent host.
     pub fn add_host(&mut self) {
         let name = format!("host-{}", self.hosts.len() + 1);
-        let mut placed = self.part(&name, "agents;", &["serve", "agents", "--agents", "agents"]);
+        let mut placed = self.part(&name, self.version(self.hosts.len()), "agents;", &["serve", "agents", "--agents", "agents"]);
         placed.part.start_ready();
         self.hosts.push(placed);
     }
 
     fn add_watcher(&mut self) {
-        let mut placed = self.part("watcher", "watching;", &["watch", "--json", "--kind", "progress", "--durable", "lab"]);
+        let mut placed = self.part("watcher", self.program("agentbus"), "watching;", &["watch", "--json", "--kind", "progress", "--durable", "lab"]);
         placed.part.start();
         self.watcher = Some(placed);
     }

@@ -31,6 +31,8 @@ pub struct Plan {
     pub watched: bool,
     /// Where the binaries are. Default beside this one.
     pub binaries: Option<PathBuf>,
+    /// An older binary, which every second coordinator and agent host runs. Default none.
+    pub old: Option<PathBuf>,
 }
 
 impl Default for Plan {
@@ -48,6 +50,7 @@ impl Default for Plan {
             coordinator_options: Vec::new(),
             watched: false,
             binaries: None,
+            old: None,
         }
     }
 }

@@ -34,6 +34,9 @@ const ROUND: Duration = Duration::from_secs(120);
 /// A shorter round is not worth a laboratory.
 const SHORTEST: Duration = Duration::from_secs(20);
 
+/// The name under which the older binary is kept.
+const OLD: &str = "agentbus-old";
+
 /// Options of `testkit long`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Long {
@@ -49,6 +52,9 @@ pub struct Long {
     /// Begin with the round of this seed, to see it again
     #[arg(long)]
     round: Option<u64>,
+    /// An older binary, which every second coordinator and agent host runs (F25)
+    #[arg(long, value_name = "FILE")]
+    old: Option<PathBuf>,
     /// Leave out the fuzz targets and the check of the containers, which take another ten minutes
     #[arg(long)]
     faults_only: bool,
@@ -74,7 +80,7 @@ impl Long {
             return ExitCode::from(2);
         }
         let folder = tempfile::Builder::new().prefix("lab-binaries-").tempdir().expect("a temporary folder");
-        keep_binaries(folder.path());
+        keep_binaries(folder.path(), self.old.as_deref());
         let mut report = self.rounds(folder.path()).await;
         if self.only.is_empty() && !self.faults_only {
             report.checks = outside::checks();
@@ -90,7 +96,8 @@ impl Long {
         let mut report = Report { seed: self.seed, ..Report::default() };
         let mut seeds = Random::new(self.seed);
         let wanted = |fault: &Fault| self.only.is_empty() || self.only.contains(&fault.to_string());
-        let shared: Vec<Fault> = round::SHARED.iter().copied().filter(wanted).collect();
+        let shared = round::SHARED.iter().copied().filter(wanted);
+        let shared: Vec<Fault> = shared.filter(|fault| self.old.is_none() || *fault != Fault::F32).collect();
         let mut first = self.round;
         while report.rounds.is_empty() || begun.elapsed() + SHORTEST < whole {
             let seed = first.take().unwrap_or_else(|| seeds.next());
@@ -148,9 +155,9 @@ fn build() -> bool {
 }
 
 /// Copies of the binaries, so that a build in the meantime does not change what is tested.
-fn keep_binaries(folder: &Path) {
-    for name in ["agentbus", "testkit"] {
-        let from: PathBuf = binary(name);
+fn keep_binaries(folder: &Path, old: Option<&Path>) {
+    let current = ["agentbus", "testkit"].map(|name| (binary(name), name));
+    for (from, name) in current.into_iter().chain(old.map(|old| (old.to_owned(), OLD))) {
         std::fs::copy(&from, folder.join(name)).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
     }
 }

@@ -41,6 +41,7 @@ pub(super) const SHARED: &[Fault] = &[
     Fault::F23,
     Fault::F28,
     Fault::F31,
+    Fault::F32,
 ];
 
 /// How long a script may take before it counts as stuck.
@@ -70,14 +71,20 @@ pub(super) async fn round(seed: u64, lasts: Duration, faults: &[Fault], binaries
     let mut random = Random::new(seed);
     let plan = Plan {
         binaries: Some(binaries.to_owned()),
+        old: Some(binaries.join(super::OLD)).filter(|old| old.exists()),
         coordinators: usize::try_from(random.between(2, 4)).unwrap_or(2),
         hosts: usize::try_from(random.between(2, 4)).unwrap_or(2),
         capacity: 16,
         // Records go to the archive while faults come and go.
         ..Plan::default().proxied().watched().options(&["--archive-after", "3s"])
     };
+    let old = plan.old.is_some();
     let mut lab = Lab::start(plan).await;
     load(&mut lab, &mut random);
+    // What came with the newer version, the older one refuses.
+    if !old {
+        lab.add_client(&["--rate", "4", "--to", "worker,nobody", "--text", "echo part", "--text", "fail"]);
+    }
     let probe = lab.plain("probe").await.impatient(PROBE);
     let (mut made, mut broken) = (Vec::new(), Vec::new());
     let mut turns: Vec<Fault> = Vec::new();
@@ -95,6 +102,9 @@ pub(super) async fn round(seed: u64, lasts: Duration, faults: &[Fault], binaries
         pass(&mut lab, &at_once, &mut random, &probe, &mut made, &mut broken).await;
     }
     let verdict = lab.settle().await;
+    if old {
+        made.push(Made { fault: Fault::F25, from: 0, to: time::now_ms(), recovery_ms: 0 });
+    }
     conclude(lab, seed, begun, verdict, made, broken, report);
 }
 
@@ -154,6 +164,7 @@ const fn times(fault: Fault) -> u64 {
     match fault {
         Fault::F8 | Fault::F13 => 1,
         Fault::F12 | Fault::F20 => 3,
+        Fault::F32 => 6,
         Fault::F15 => 200,
         _ => 24,
     }
