@@ -57,12 +57,13 @@ impl Bus {
         let expect = Expect { filter: self.space().queries(id), last: 0 };
         let (begun, mut tries, mut refused) = (Instant::now(), 0_u32, false);
         loop {
-            let patient = begun.elapsed() < PATIENCE;
             if tries > 0 {
                 tokio::time::sleep(AGAIN).await;
             }
             tries += 1;
-            match self.connection().append(&subject, &message, Some(&expect)).await {
+            let appended = self.connection().append(&subject, &message, Some(&expect)).await;
+            let patient = begun.elapsed() < PATIENCE;
+            match appended {
                 Ok(Stored::At(seq)) => return Ok(Receipt { id, seq, repeated: false }),
                 // A cluster now and then refuses what is right, so a first refusal says nothing.
                 Ok(Stored::Refused) if !refused => refused = true,

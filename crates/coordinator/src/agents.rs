@@ -100,11 +100,11 @@ impl Agents {
         self.cards.clone()
     }
 
-    /// Who would answer a query, and why, if it were posted now.
+    /// Who would answer a query, and why, if it were posted now by way of the path that it names.
     pub(crate) fn decide_for(&self, query: &Query, desk: &Desk) -> Decision {
         let to = query.target.clone().map_or(To::Any, To::One);
         let present = Present { hands: desk.hands(), queue: desk.queue(), done: &|_| false };
-        self.decide(&Asked { query, to: &to, path: &[] }, &present)
+        self.decide(&Asked { query, to: &to, path: query.path.as_deref().unwrap_or_default() }, &present)
     }
 
     fn decide(&self, asked: &Asked<'_>, present: &Present<'_>) -> Decision {

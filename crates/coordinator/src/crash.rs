@@ -1,7 +1,9 @@
-//! Places at which a debug build can be made to die, to show that a crash there loses nothing.
+//! What can be broken in a debug build on purpose: places at which it dies, to show that a crash there loses
+//! nothing, and safeguards that it goes without, to show that whoever looks for the damage finds it.
 //!
 //! `AGENTBUS_CRASH_POINT=NAME` ends the process the first time that it comes past that place, `NAME:N` the
-//! N-th time. As if by `kill -9`: nothing is flushed, nothing is said. A release build has none of this.
+//! N-th time. As if by `kill -9`: nothing is flushed, nothing is said. `AGENTBUS_WITHOUT=NAME` takes a safeguard
+//! away. A release build has none of this.
 
 /// Dies here, if that is wanted.
 #[cfg(debug_assertions)]
@@ -29,3 +31,18 @@ pub(crate) fn point(name: &str) {
 /// Nothing, in a release build.
 #[cfg(not(debug_assertions))]
 pub(crate) const fn point(_name: &str) {}
+
+/// Whether a safeguard is taken away.
+#[cfg(debug_assertions)]
+pub(crate) fn without(safeguard: &str) -> bool {
+    use std::sync::OnceLock;
+
+    static WITHOUT: OnceLock<Option<String>> = OnceLock::new();
+    WITHOUT.get_or_init(|| std::env::var("AGENTBUS_WITHOUT").ok()).as_deref() == Some(safeguard)
+}
+
+/// Never, in a release build.
+#[cfg(not(debug_assertions))]
+pub(crate) const fn without(_safeguard: &str) -> bool {
+    false
+}

@@ -67,7 +67,7 @@ impl Effects {
 
     async fn append_once(&self, key: &Key, subject: &Subject, message: &Message, last: Option<u64>) -> Appended {
         let filter = || self.connection.space().guard(key.id, &key.requester);
-        let expect = last.map(|last| Expect { filter: filter(), last });
+        let expect = last.filter(|_| !crash::without("compare-and-set")).map(|last| Expect { filter: filter(), last });
         match self.connection.append(subject, message, expect.as_ref()).await {
             Ok(Stored::At(seq)) => Appended::Stored(seq),
             Ok(Stored::Refused) => self.refused(expect.as_ref()).await,

@@ -8,6 +8,7 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use rustix::process::Signal;
@@ -206,6 +207,13 @@ impl Part {
     /// Freezes it (SIGSTOP).
     pub fn stop(&mut self) {
         self.frozen = self.send(Signal::STOP);
+    }
+
+    /// Freezes it for so long.
+    pub async fn freeze(&mut self, lasts: Duration) {
+        self.stop();
+        tokio::time::sleep(lasts).await;
+        self.cont();
     }
 
     /// Thaws it (SIGCONT).

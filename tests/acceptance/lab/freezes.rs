@@ -79,3 +79,75 @@ async fn f6_a_coordinator_that_is_frozen_and_thaws_assigns_and_ends_nothing_twic
     }
     lab.settle().await.demand();
 }
+
+/// A coordinator is frozen for longer than the lease of what is being worked on, and thaws. What attempts the work took.
+async fn attempts_of_work_through_a_freeze(lab: &mut Lab, plain: &Plain) -> Vec<usize> {
+    let asks: Vec<_> = (0..6).map(|_| Ask::new("worker", "sleep 3500")).collect();
+    for ask in &asks {
+        assert!(matches!(plain.post(ask).await, Sent::Stored(_)));
+        host_of(lab, &ask.id);
+    }
+    lab.coordinators[0].part.freeze(Duration::from_millis(2500)).await;
+    let mut attempts = Vec::new();
+    for ask in &asks {
+        let ended = plain.ended(&ask.id, LONG).await.expect("it ends");
+        attempts.push(ended["attempts"].as_array().map_or(0, Vec::len));
+    }
+    attempts
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f6_a_coordinator_that_thaws_leaves_healthy_work_alone_and_one_whose_clocks_ran_on_does_not() {
+    let mut lab = Lab::start(Plan::default()).await;
+    let plain = lab.plain("freezer").await;
+    assert_eq!(attempts_of_work_through_a_freeze(&mut lab, &plain).await, [1; 6]);
+    lab.settle().await.demand();
+
+    // Whether it looks at its clocks before it hears what came meanwhile is a matter of luck.
+    let mut control = Lab::start(Plan::default().hosts(3).without("pause")).await;
+    let plain = control.plain("freezer").await;
+    for turn in 1.. {
+        let attempts = attempts_of_work_through_a_freeze(&mut control, &plain).await;
+        if attempts.iter().any(|attempts| *attempts > 1) {
+            break;
+        }
+        assert!(turn < 6, "its clocks ran on six times, and no work was ever taken away");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f6_the_checker_finds_what_two_coordinators_do_without_compare_and_set() {
+    let mut lab = Lab::start(Plan::default().coordinators(2).hosts(2).without("compare-and-set")).await;
+    lab.add_client(&["--rate", "40", "--text", "echo hello", "--text", "sleep 200"]);
+    lab.add_client(&["--rate", "10", "--to", "nobody"]);
+    let probe = probe(&lab).await;
+    for round in 0..2 {
+        endings(&lab, 20 * (round + 1)).await;
+        lab.coordinators[round].part.stop();
+        back(&probe).await;
+        endings(&lab, 20 * (round + 1) + 10).await;
+        lab.coordinators[round].part.cont();
+    }
+    let verdict = lab.settle().await;
+    assert!(!verdict.holds(), "two coordinators wrote over each other, and nobody noticed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f7_whoever_calls_while_the_server_is_frozen_is_told_that_it_is_unavailable() {
+    const BOUND: Duration = Duration::from_secs(15);
+    let mut lab = Lab::start(Plan::default()).await;
+    let connected = agentbus::Bus::connect(agentbus::Options::new(lab.url(), "alice".parse().expect("a name"))).await.expect("a bus");
+    let query = |text: &str| agentbus::Query::new("alice".parse().expect("a name"), "request", text);
+    connected.list(None, None, 1).await.expect("it works before");
+    lab.node().part().stop();
+    let begun = std::time::Instant::now();
+    let refused = connected.post(query("Is anybody there?")).await.expect_err("nobody answers");
+    assert_eq!(refused.code(), "unavailable", "{refused}");
+    assert!(begun.elapsed() < BOUND, "a connected client: {:?}", begun.elapsed());
+    let begun = std::time::Instant::now();
+    let told = testkit::Process::run(lab.agentbus_here(&["list"]).env("NO_COLOR", "1"));
+    assert!(told.code == Some(2) && told.stderr.contains("unavailable"), "{told:?}");
+    assert!(begun.elapsed() < BOUND, "a new command: {:?}", begun.elapsed());
+    lab.node().part().cont();
+    lab.settle().await.demand();
+}

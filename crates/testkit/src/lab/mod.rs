@@ -165,11 +165,11 @@ impl Lab {
     fn part(&self, name: &str, program: PathBuf, ready: &str, words: &[&str]) -> Placed {
         let net = self.net();
         let url = net.as_ref().map_or_else(|| self.url(), Proxy::url);
-        let folder = self.path().to_owned();
+        let (folder, without) = (self.path().to_owned(), self.plan.without);
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).chain(["--nats".to_owned(), url]).collect();
         let part = Part::new(name, self.path(), ready, move || {
             let mut command = agentbus(&program, &folder);
-            command.args(&words);
+            command.args(&words).envs(without.map(|safeguard| ("AGENTBUS_WITHOUT", safeguard)));
             command
         });
         Placed { part, net }

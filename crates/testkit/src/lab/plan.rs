@@ -31,6 +31,9 @@ pub struct Plan {
     pub watched: bool,
     /// Where the binaries are. Default beside this one.
     pub binaries: Option<PathBuf>,
+    /// A safeguard that the coordinators go without (`AGENTBUS_WITHOUT`): so that the checker has something to find.
+    /// Default none.
+    pub without: Option<&'static str>,
     /// An older binary, which every second coordinator and agent host runs. Default none.
     pub old: Option<PathBuf>,
 }
@@ -50,6 +53,7 @@ impl Default for Plan {
             coordinator_options: Vec::new(),
             watched: false,
             binaries: None,
+            without: None,
             old: None,
         }
     }
@@ -88,6 +92,13 @@ impl Plan {
     #[must_use]
     pub const fn proxied(mut self) -> Self {
         self.proxied = true;
+        self
+    }
+
+    /// The coordinators go without this safeguard.
+    #[must_use]
+    pub const fn without(mut self, safeguard: &'static str) -> Self {
+        self.without = Some(safeguard);
         self
     }
 

@@ -1,7 +1,7 @@
 //! A command's process group: everything that it starts, unless it leaves the group on purpose.
 //!
 //! Owns the promise that the group is gone soon after its owner has lost interest: SIGTERM at once,
-//! SIGKILL to all that is left of it a second later, and SIGKILL when the process ends in a hurry. What
+//! SIGKILL to all that is left of it 0.7 s later, and SIGKILL when the process ends in a hurry. What
 //! calls `setsid` has left the group and is out of reach. It must never signal a number that the system
 //! may have given to somebody else.
 
@@ -19,8 +19,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::warden::{Told, Warden};
 
-/// How long a command may take to end itself, once told to.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long a command may take to end itself, once told to. A cancel reaches all of it within a second.
+const GRACE: Duration = Duration::from_millis(700);
 
 /// How often it is looked whether a group without its leader is empty: nobody is told when it is.
 const LOOK: Duration = Duration::from_millis(10);
