@@ -8,6 +8,7 @@ use protocol::{
     message::{Answer, Close, Progress, Query, Question},
 };
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Bus, Error, Receipt,
@@ -80,6 +81,8 @@ pub struct Asking {
     look_at: Instant,
     silence: Duration,
     give_up: Timestamp,
+    /// Fires when nobody wants the ending any more.
+    unwanted: CancellationToken,
 }
 
 impl Bus {
@@ -112,7 +115,14 @@ impl Asking {
     fn new(bus: &Bus, receipt: Receipt, letters: Letters, give_up: Timestamp) -> Self {
         // A query that was there before may have ended before.
         let look_at = if receipt.repeated { Instant::now() } else { Instant::now() + SILENCE };
-        Self { bus: bus.clone(), receipt, letters, heard: Vec::new(), look_at, silence: SILENCE, give_up }
+        let unwanted = CancellationToken::new();
+        Self { bus: bus.clone(), receipt, letters, heard: Vec::new(), look_at, silence: SILENCE, give_up, unwanted }
+    }
+
+    /// Follows it only until this fires.
+    pub(crate) fn until(mut self, unwanted: CancellationToken) -> Self {
+        self.unwanted = unwanted;
+        self
     }
 
     /// The query's id.
@@ -127,13 +137,30 @@ impl Asking {
         &self.receipt
     }
 
+    /// Cancels it. Its ending is still to come, and may be another one.
+    ///
+    /// # Errors
+    /// As [`Bus::cancel`].
+    pub async fn cancel(&self, reason: Option<&str>) -> Result<(), Error> {
+        self.bus.cancel(self.id(), reason).await
+    }
+
     /// The next thing that happens; [`Event::Ended`] is the last.
     ///
     /// # Errors
     /// Only when its deadline has passed by 5 s: `unavailable` or `no_coordinator` when the ending
     /// cannot be learnt, `overdue` when there is none yet. The query itself is safe in the ledger:
-    /// ask for its status later.
+    /// ask for its status later. One that is asked on behalf of a [`crate::Task`] also ends with `stopped`.
     pub async fn next(&mut self) -> Result<Event, Error> {
+        let unwanted = self.unwanted.clone();
+        tokio::select! {
+            biased;
+            () = unwanted.cancelled() => Err(Problem::new("stopped", "the query on whose behalf this was asked is in hand no more").into()),
+            event = self.listen() => event,
+        }
+    }
+
+    async fn listen(&mut self) -> Result<Event, Error> {
         loop {
             // A look that is due comes before any letter: letters may come without end.
             let due = Instant::now() >= self.look_at;

@@ -1,10 +1,14 @@
 //! The handle: a connection to one bus under one name, and the calls that need nothing more.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use nats::{Connection, Facts, Options};
 use protocol::{
-    Decision, Extra, Kind, Message, Name, Presence, Problem, QueryId, Record, Space, State, Subject, Summary, To,
+    Decision, Extra, Kind, Message, Name, Presence, Problem, QueryId, Record, Space, State, Subject, Summary, To, Tree,
     message::{Notice, Progress, Query},
     schema,
 };
@@ -29,13 +33,15 @@ const ERASING: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct Bus {
     pub(crate) inner: Arc<Inner>,
+    /// As whom it speaks, where that is not whom the connection is for.
+    voice: Option<Name>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) connection: Connection,
-    /// Opened when something is asked: a handle that only serves has no use for what arrives there.
-    mailroom: OnceCell<Mailroom>,
+    /// One for each name in which something is asked, opened then: who only serves has no use for what arrives there.
+    pub(crate) mailrooms: Mutex<HashMap<Name, Arc<OnceCell<Mailroom>>>>,
     pub(crate) tasks: TaskTracker,
     pub(crate) closing: CancellationToken,
 }
@@ -54,13 +60,21 @@ impl Bus {
     pub async fn connect(options: Options) -> Result<Self, Error> {
         let connection = Connection::open(options).await?;
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
-        Ok(Self { inner: Arc::new(Inner { connection, mailroom: OnceCell::new(), tasks, closing }) })
+        Ok(Self { inner: Arc::new(Inner { connection, mailrooms: Mutex::default(), tasks, closing }), voice: None })
+    }
+
+    /// A handle on the same connection that speaks as one of the agents that are served over it. The server must permit
+    /// the connection to ask in that name.
+    pub(crate) fn speaking_as(&self, name: &Name) -> Self {
+        let voice = (name != self.connection().name()).then(|| name.clone());
+        Self { inner: self.inner.clone(), voice }
     }
 
     /// A box for what arrives for a query of this name. When this returns, answers will be received.
     pub(crate) async fn open_box(&self, id: QueryId) -> Result<Letters, Error> {
-        let Inner { connection, mailroom, tasks, closing } = &*self.inner;
-        let mailroom = mailroom.get_or_try_init(|| Mailroom::open(connection, tasks, closing.clone())).await?;
+        let Inner { connection, mailrooms, tasks, closing } = &*self.inner;
+        let mailroom = mailrooms.lock().unwrap_or_else(PoisonError::into_inner).entry(self.name().clone()).or_default().clone();
+        let mailroom = mailroom.get_or_try_init(|| Mailroom::open(connection, self.name(), tasks, closing.clone())).await?;
         Ok(mailroom.open_box(id))
     }
 
@@ -81,7 +95,7 @@ impl Bus {
     /// As whom this handle speaks.
     #[must_use]
     pub fn name(&self) -> &Name {
-        self.connection().name()
+        self.voice.as_ref().unwrap_or_else(|| self.connection().name())
     }
 
     /// The bus.
@@ -112,6 +126,14 @@ impl Bus {
     /// As [`Bus::status`].
     pub async fn history(&self, id: QueryId) -> Result<Record, Error> {
         self.call("status", &json!({ "id": id, "messages": true })).await
+    }
+
+    /// A query with all that was asked on its behalf, as far as the coordinator remembers it.
+    ///
+    /// # Errors
+    /// As [`Bus::status`].
+    pub async fn tree(&self, id: QueryId) -> Result<Tree, Error> {
+        self.call("tree", &json!({ "id": id })).await
     }
 
     /// The queries of the bus, newest first.

@@ -36,6 +36,7 @@
 mod ask;
 mod bus;
 mod dead;
+mod delegate;
 mod durable;
 mod error;
 mod mailroom;
@@ -54,6 +55,6 @@ pub use watch::{Watch, Watcher};
 pub use ledger::Entry;
 pub use nats::{Facts, Options, Seen, Start};
 pub use protocol::{
-    self, Card, Decision, Fact, FactKey, FactKind, Kind, Message, Name, Presence, Problem, QueryId, Record, Space, State, Summary,
-    message::{Answer, Close, Priority, Progress, Query},
+    self, Card, Decision, Fact, FactKey, FactKind, Kind, Message, Name, Presence, Problem, QueryId, Record, Space, State, Summary, Tree,
+    message::{Answer, Budget, Close, Gather, Priority, Progress, Query, Until},
 };

@@ -1,5 +1,7 @@
-//! What arrives for this name, handed to whoever waits for it. One pair of subscriptions serves
-//! every query of a handle.
+//! What arrives for a name, handed to whoever waits for it. One pair of subscriptions serves
+//! every query that is asked in that name over one connection.
+//!
+//! Other processes may ask in the same name, and hear the same: what no reader here waits for is passed over.
 
 use std::{
     collections::HashMap,
@@ -7,7 +9,7 @@ use std::{
 };
 
 use nats::{Connection, Delivery, Subscription};
-use protocol::{End, Message, QueryId, Subject};
+use protocol::{End, Message, Name, QueryId, Subject};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -34,9 +36,9 @@ pub(crate) struct Mailroom {
 }
 
 impl Mailroom {
-    pub(crate) async fn open(connection: &Connection, tasks: &TaskTracker, closing: CancellationToken) -> Result<Self, Error> {
-        let inbox = connection.subscribe(connection.space().inbox(connection.name())).await?;
-        let ends = connection.subscribe(connection.space().ends(connection.name())).await?;
+    pub(crate) async fn open(connection: &Connection, name: &Name, tasks: &TaskTracker, closing: CancellationToken) -> Result<Self, Error> {
+        let inbox = connection.subscribe(connection.space().inbox(name)).await?;
+        let ends = connection.subscribe(connection.space().ends(name)).await?;
         let boxes = Boxes::default();
         tasks.spawn(sort(connection.clone(), inbox, ends, boxes.clone(), closing));
         Ok(Self { boxes })
@@ -127,7 +129,9 @@ fn put(boxes: &Boxes, id: QueryId, letter: Letter) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
     use super::*;
+    use crate::{Bus, Options, State};
 
     #[test]
     fn a_box_goes_with_its_last_reader() {
@@ -140,5 +144,37 @@ mod tests {
         assert_eq!(boxes(), Some(1));
         drop(second);
         assert_eq!(boxes(), None);
+    }
+    async fn seq(letters: &mut Letters) -> u64 {
+        match &*letters.next().await.unwrap() {
+            Letter::End(end) => end.seq,
+            Letter::Message(message) => panic!("{message:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn agents_that_share_a_connection_get_their_own_letters() {
+        let server = testkit::NatsServer::start().await;
+        let host = Bus::connect(Options::new(server.url(), "agent-host".parse().unwrap())).await.unwrap();
+        let names = ["mlops", "powershell-5.1-expert", "agent-host"].map(|name| name.parse::<Name>().unwrap());
+        let id = QueryId::mint();
+        let mut boxes = Vec::new();
+        for name in &names {
+            boxes.push(host.speaking_as(name).open_box(id).await.unwrap());
+        }
+        let end = |seq| End { id, seq, state: State::Completed, digest: "0".repeat(64) };
+        // Another query of the same agent, asked by an instance elsewhere, is nothing to us.
+        host.connection().end(&names[0], &End { id: QueryId::mint(), ..end(99) }).await.unwrap();
+        for (at, name) in [(2, &names[2]), (1, &names[1]), (0, &names[0])] {
+            host.connection().end(name, &end(at)).await.unwrap();
+            host.connection().end(name, &end(at + 10)).await.unwrap();
+        }
+        for (at, letters) in (0..3).zip(&mut boxes) {
+            assert_eq!((seq(letters).await, seq(letters).await), (at, at + 10));
+        }
+        let mut second = host.speaking_as(&names[1]).open_box(id).await.unwrap();
+        host.connection().end(&names[1], &end(20)).await.unwrap();
+        assert_eq!((seq(&mut second).await, seq(&mut boxes[1]).await), (20, 20), "both who wait for it");
+        assert_eq!(host.inner.mailrooms.lock().unwrap().len(), names.len(), "one for each name, however often it asks");
     }
 }

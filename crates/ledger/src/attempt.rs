@@ -25,6 +25,8 @@ pub struct Attempt {
     pub lease_ms: Option<u64>,
     /// For how long it may show no progress, in milliseconds, where the instance set a limit.
     pub stall_ms: Option<u64>,
+    /// Where several agents are asked at once: until then the coordinator waits for what is open.
+    pub due: Option<Timestamp>,
     /// How it ended, where an answer ended it, and when.
     pub outcome: Option<(Outcome, Timestamp)>,
     /// Why it failed, or was given up.
@@ -42,6 +44,7 @@ impl Attempt {
             accepted_at: None,
             lease_ms: None,
             stall_ms: None,
+            due: None,
             outcome: None,
             failure: None,
         }

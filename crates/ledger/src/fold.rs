@@ -8,10 +8,13 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use protocol::{
     AttemptState, InstanceId, Invalid, Message, Name, State, To, Verdict,
-    message::{Accept, Answer, Assign, Close, Outcome, Priority, Query, Reason},
+    message::{Accept, Answer, Assign, Close, Gather, Outcome, Priority, Query, Reason},
 };
 
-use crate::{Attempt, Content, Entry, Key};
+use crate::{
+    Attempt, Content, Entry, Key,
+    whole::{due, shows_settled},
+};
 
 /// The query as it was stored.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,6 +174,7 @@ impl Fold {
         if !assign.parts.is_empty() {
             attempt.taken(entry.time);
             attempt.state = AttemptState::Working;
+            attempt.due = self.gather().map(|gather| due(gather, entry.time, assign.deadline));
         }
         self.attempts.push(attempt);
         Verdict::Counted
@@ -199,8 +203,23 @@ impl Fold {
         Verdict::Counted
     }
 
+    fn gather(&self) -> Option<&Gather> {
+        self.posted.query()?.gather.as_ref()
+    }
+
+    /// Whether an answer for several agents comes before its time, by the server's clock: parts are open that it
+    /// must wait for.
+    fn is_early(&self, entry: &Entry, answer: &Answer) -> bool {
+        let due = self.current().and_then(|attempt| attempt.due);
+        let waits = self.gather().is_some_and(|gather| !shows_settled(gather.until(), &answer.parts));
+        waits && due.is_some_and(|due| entry.time < due)
+    }
+
     fn answer(&mut self, entry: &Entry, answer: &Answer) -> Verdict {
         let from = entry.subject.from();
+        if self.current_is(from, answer.attempt, &answer.instance) && self.is_early(entry, answer) {
+            return Verdict::Premature;
+        }
         let Some(attempt) = self.matching(from, answer.attempt, &answer.instance) else {
             return Verdict::Stale;
         };

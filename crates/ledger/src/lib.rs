@@ -24,6 +24,7 @@ mod shelf;
 mod testing;
 mod tree;
 mod view;
+mod whole;
 
 pub use archive::{Archived, BadPack, Looked, Pack, Page, Tombstone, fitting, ranges};
 pub use attempt::Attempt;

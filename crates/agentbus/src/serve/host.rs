@@ -15,6 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Agent, Handler, Task, work};
 use crate::Bus;
 
+/// How long an instance that leaves waits for a coordinator to say that it has heard so.
+const NOTICE: Duration = Duration::from_secs(1);
+
+/// How long after that an assignment may still come that was made before.
+const LAST_WORK: Duration = Duration::from_millis(250);
+
 pub(super) struct Host {
     bus: Bus,
     agent: Agent,
@@ -47,30 +53,36 @@ impl Host {
     pub(super) async fn run(mut self, mut orders: Subscription, draining: CancellationToken, stopping: CancellationToken) {
         let mut beats = tokio::time::interval(self.agent.interval());
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let dismissed = CancellationToken::new();
+        let mut open = true;
         loop {
-            let open = !draining.is_cancelled();
-            if !open && self.held.is_empty() {
+            if dismissed.is_cancelled() && self.held.is_empty() {
                 break;
             }
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => break,
-                () = draining.cancelled(), if open => self.beat(true).await,
+                () = draining.cancelled(), if open => {
+                    open = false;
+                    self.take_leave(&dismissed, &stopping);
+                }
+                () = dismissed.cancelled(), if !dismissed.is_cancelled() => {}
                 Some(finished) = self.working.join_next_with_id() => self.finished(finished),
                 order = orders.next() => match order {
-                    Some(order) => self.obey(&order, open).await,
+                    Some(order) => self.obey(&order).await,
                     None => break,
                 },
                 _ = beats.tick() => self.beat(!open).await,
             }
         }
         self.give_back().await;
-        self.beat(true).await;
+        // No further heartbeat will come, so that coordinators need not wait for one.
+        self.send(Heartbeat { interval_s: 0.0, ..self.heartbeat(true) }).await;
     }
 
-    async fn obey(&mut self, delivery: &Delivery, open: bool) {
+    async fn obey(&mut self, delivery: &Delivery) {
         match delivery.body::<Order>("order") {
-            Some(Order::Work(work)) if open => self.take(*work),
+            Some(Order::Work(work)) => self.take(*work),
             Some(Order::Stop(stop)) => {
                 let lease = Lease { id: stop.id, requester: stop.requester, attempt: stop.attempt };
                 if let Some((stopped, _)) = self.held.get(&lease) {
@@ -83,8 +95,6 @@ impl Host {
                     tracing::debug!(agent = %self.agent.card.agent, ?answered, "showed the card");
                 }
             }
-            // While draining, no work is taken; the coordinator gives it to somebody else.
-            Some(Order::Work(_)) => {}
             None => tracing::warn!(subject = %delivery.subject, "an order that cannot be read"),
         }
     }
@@ -122,7 +132,15 @@ impl Host {
     }
 
     async fn beat(&mut self, leaving: bool) {
-        let beat = Heartbeat {
+        let beat = self.heartbeat(leaving);
+        if !*self.announce.borrow() && !leaving {
+            return self.introduce(beat);
+        }
+        self.send(beat).await;
+    }
+
+    fn heartbeat(&self, leaving: bool) -> Heartbeat {
+        Heartbeat {
             agent: self.agent.card.agent.clone(),
             owner: self.bus.space().to_string(),
             session: self.instance.to_string(),
@@ -135,10 +153,10 @@ impl Host {
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             digest: Some(self.digest.clone()),
             extra: protocol::Extra::new(),
-        };
-        if !*self.announce.borrow() && !leaving {
-            return self.introduce(beat);
         }
+    }
+
+    async fn send(&self, beat: Heartbeat) {
         if let Err(error) = self.bus.connection().beat(&beat).await {
             tracing::debug!(%error, "a heartbeat was not sent");
         }
@@ -148,11 +166,24 @@ impl Host {
     fn introduce(&mut self, beat: Heartbeat) {
         let (bus, announce, limit) = (self.bus.clone(), self.announce.clone(), self.agent.interval().max(Duration::from_secs(1)));
         self.bus.inner.tasks.spawn(async move {
-            let subject = bus.space().heartbeat(&beat.agent, &beat.instance_id);
-            let Ok(payload) = serde_json::to_vec(&beat) else { return };
-            if bus.connection().request_within(subject, payload, limit).await.is_ok() {
+            if answered(&bus, &beat, limit).await {
                 announce.send_replace(true);
             }
+        });
+    }
+
+    /// Says that it takes no more. What was assigned before a coordinator heard so is on its way, and is still
+    /// taken: nobody else would learn of it before the time for accepting it has run out.
+    fn take_leave(&self, dismissed: &CancellationToken, stopping: &CancellationToken) {
+        let (bus, beat) = (self.bus.clone(), self.heartbeat(true));
+        let (dismissed, stopping) = (dismissed.clone(), stopping.clone());
+        self.bus.inner.tasks.spawn(async move {
+            let leave = async {
+                answered(&bus, &beat, NOTICE).await;
+                tokio::time::sleep(LAST_WORK).await;
+            };
+            stopping.run_until_cancelled(leave).await;
+            dismissed.cancel();
         });
     }
 
@@ -164,4 +195,11 @@ impl Host {
         self.working.abort_all();
         self.held.clear();
     }
+}
+
+/// Sends a heartbeat, and returns whether a coordinator has answered it in time.
+async fn answered(bus: &Bus, beat: &Heartbeat, limit: Duration) -> bool {
+    let subject = bus.space().heartbeat(&beat.agent, &beat.instance_id);
+    let Ok(payload) = serde_json::to_vec(beat) else { return false };
+    bus.connection().request_within(subject, payload, limit).await.is_ok()
 }

@@ -124,6 +124,17 @@ impl Serving {
         self.known.wait_for(|known| *known).await.is_ok()
     }
 
+    /// Takes no further work, and stops when what is in hand is answered, however long that takes. Does not wait.
+    pub fn retire(&self) {
+        self.draining.cancel();
+    }
+
+    /// Whether it has stopped.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        self.host.is_finished()
+    }
+
     /// Takes no further work, waits until what is in hand is answered, but no longer than
     /// `grace`, and stops. What is unfinished then is given back for another try.
     pub async fn drain(mut self, grace: Duration) {

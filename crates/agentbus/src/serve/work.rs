@@ -90,6 +90,7 @@ fn answer(task: &Task, result: Result<Done, Fault>) -> Answer {
         result: done.result,
         facts: done.facts,
         unknown: done.unknown,
+        parts: Vec::new(),
         usage: done.usage,
         failure,
         extra: Extra::new(),

@@ -17,7 +17,7 @@ use super::{
     dispatch::INTRODUCTION,
     react::{LOOK_AGAIN, later},
 };
-use crate::{Attempt, Book, Entry, Fold, Key};
+use crate::{Attempt, Book, Entry, Fold, Key, whole::is_settled};
 
 /// The instance that parts are gathered by: whichever coordinator there is.
 const INSTANCE: &str = "gather";
@@ -67,11 +67,7 @@ impl Gathering {
     /// Whether it can be answered, given how many answers it waits for.
     fn is_settled(&self, until: Until) -> bool {
         let completed = self.ended.values().filter(|part| part.state == State::Completed).count();
-        let open = self.parts.len().saturating_sub(self.ended.len());
-        match until {
-            Until::All => open == 0,
-            Until::First | Until::Quorum(_) => completed >= until.needed() || completed + open < until.needed(),
-        }
+        is_settled(until, completed, self.parts.len().saturating_sub(self.ended.len()))
     }
 }
 
@@ -141,7 +137,7 @@ impl Desk {
         let (Some(fold), Some(gathering)) = (self.book.get(key), self.gathers.get(key)) else { return };
         let Some((query, attempt)) = fold.posted().query().zip(fold.current()) else { return };
         let Some(gather) = &query.gather else { return };
-        let due = due(gather, attempt.assigned_at, self.book.deadline(key).unwrap_or(fold.posted().deadline));
+        let due = attempt.due.unwrap_or(fold.posted().deadline);
         let server = self.clock.server(now);
         if server >= due || gathering.is_settled(gather.until()) {
             let answer = gathered(gather, attempt, gathering.parts(&self.book));
@@ -154,6 +150,10 @@ impl Desk {
         let missing: Vec<(Asked, Query)> =
             gathering.parts.iter().filter(unasked).map(|asked| (asked.clone(), part_of(key, query, due, &asked.agent))).collect();
         self.timers.set(key.clone(), if missing.is_empty() { due } else { later(server, POSTED).min(due) });
+        // All is done for now: nobody has left it lying.
+        if missing.is_empty() {
+            self.lying.remove(key);
+        }
         if !missing.is_empty() && self.may_act(key, now) {
             missing.into_iter().for_each(|(asked, query)| self.ask(&asked, query, actions));
         }
@@ -181,12 +181,6 @@ impl Desk {
 /// Where a part stands in the ledger.
 fn part_key(id: QueryId) -> Key {
     Key { id, requester: Name::coordinator() }
-}
-
-/// When what there is is answered.
-fn due(gather: &Gather, begun: Timestamp, deadline: Timestamp) -> Timestamp {
-    let after = |ms: u64| later(begun, SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX)));
-    gather.timeout_ms.map_or(deadline, |ms| after(ms).min(deadline))
 }
 
 /// The query names whom to ask.
@@ -285,7 +279,7 @@ fn delivered(completed: usize, parts: &[Part]) -> String {
     for part in parts.iter().filter(|part| part.state != State::Completed) {
         let why = match &part.failure {
             Some(failure) => format!("{} ({})", part.state, failure.code),
-            None => format!("no answer in time ({})", part.state),
+            None => format!("had not answered ({})", part.state),
         };
         text.push_str(&format!(" {}: {why}.", part.agent));
     }

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use protocol::{
     Decision, End, InstanceId, Message, Name, Order, QueryId, Stop, Verdict, Work,
-    message::{Close, Reason},
+    message::Reason,
 };
 
 pub use action::{Action, Appended};
@@ -135,6 +135,7 @@ impl Desk {
         self.file(entry);
         let mut actions = Vec::new();
         let Some(key) = key else { return actions };
+        let premature = verdict == Verdict::Premature && self.is_mine_early(&key, entry);
         if matches!(self.in_flight.get(&key), Some(Flight::Stored(seq)) if *seq <= entry.seq) {
             self.in_flight.remove(&key);
         }
@@ -144,7 +145,7 @@ impl Desk {
             self.note_trouble(&key, entry);
             self.note_part(&key, entry, now);
         }
-        if verdict == Verdict::Premature && self.is_mine_expired(entry) {
+        if premature {
             self.clock.set(entry.time, now);
             self.timers.hurry(entry.time);
         }
@@ -162,9 +163,14 @@ impl Desk {
         actions
     }
 
-    /// Whether an entry is a close of ours that took a deadline for passed.
-    fn is_mine_expired(&self, entry: &Entry) -> bool {
-        matches!(&entry.body, Ok(Message::Close(Close { reason: Reason::Expired, coordinator, .. })) if *coordinator == self.me)
+    /// Whether an entry is one of ours that took a time for passed: a close, or an answer for several agents.
+    fn is_mine_early(&self, key: &Key, entry: &Entry) -> bool {
+        match &entry.body {
+            Ok(Message::Close(close)) => close.reason == Reason::Expired && close.coordinator == self.me,
+            // It does not say whose it is. If another coordinator was as early, it shows the same.
+            Ok(Message::Answer(_)) => self.in_flight.contains_key(key),
+            _ => false,
+        }
     }
 
     /// What follows at once from an entry that counts: an assignment of ours is handed over, now
@@ -303,7 +309,7 @@ impl Desk {
     /// Whether nothing waits, is under way, or is in anybody's hands: all that is left are the folds.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        let waits = !self.queue.is_empty() || !self.routed.is_empty() || !self.lying.is_empty();
+        let waits = !self.queue.is_empty() || !self.routed.is_empty() || !self.lying.is_empty() || !self.gathers.is_empty();
         let works = !self.in_flight.is_empty() || !self.hands.is_idle() || !self.heard.is_empty();
         !waits && !works && self.timers.next().is_none()
     }

@@ -27,21 +27,26 @@ struct World {
     desk: Desk,
     entries: Vec<Entry>,
     now: i64,
+    /// How far the desk's clock is ahead of the server's.
+    ahead: i64,
 }
 
 impl World {
     /// A query that gathers is stored.
     fn asked(gather: Gather) -> Self {
-        let mut world = Self::empty("c");
+        Self::empty("c").with(gather)
+    }
+
+    fn with(mut self, gather: Gather) -> Self {
         let query = Query { gather: Some(gather), timeout_ms: Some(60_000), ..Query::new(name("me"), "request", "?") };
-        world.store(key(0).id, "me", To::Any, Message::Query(query));
-        world
+        self.store(key(0).id, "me", To::Any, Message::Query(query));
+        self
     }
 
     fn empty(coordinator: &str) -> Self {
         let mut desk = Desk::new(instance(coordinator), Policy::default());
         desk.caught_up(at(0), &router);
-        Self { desk, entries: Vec::new(), now: 0 }
+        Self { desk, entries: Vec::new(), now: 0, ahead: 0 }
     }
 
     fn store(&mut self, id: QueryId, from: &str, to: To, message: Message) {
@@ -54,7 +59,7 @@ impl World {
         self.now += 1;
         let entry = Entry { seq: self.entries.len() as u64 + 1, time: at(self.now), subject, body: Ok(message) };
         self.entries.push(entry.clone());
-        let actions = self.desk.read(&entry, at(self.now), &router);
+        let actions = self.desk.read(&entry, at(self.now + self.ahead), &router);
         self.perform(actions);
     }
 
@@ -63,7 +68,7 @@ impl World {
             if let Action::Append { key, subject, message, .. } = action {
                 let stored = Appended::Stored(self.entries.len() as u64 + 1);
                 self.read(subject, *message);
-                let more = self.desk.appended(&key, stored, at(self.now), &router);
+                let more = self.desk.appended(&key, stored, at(self.now + self.ahead), &router);
                 self.perform(more);
             }
         }
@@ -72,8 +77,18 @@ impl World {
     /// Time passes.
     fn wait(&mut self, until: i64) {
         self.now = until;
-        let actions = self.desk.tick(at(until), &router);
+        let actions = self.desk.tick(at(until + self.ahead), &router);
         self.perform(actions);
+    }
+
+    /// Another coordinator is heard.
+    fn hears(&mut self, coordinator: &str) {
+        let beat = serde_json::json!({
+            "agent": "coordinator", "owner": "bus", "session": "", "instance_id": coordinator, "ts": "2026-01-01T00:00:00Z",
+            "interval_s": 20.0, "capacity": 0, "load": 0,
+        });
+        let beat: protocol::Heartbeat = serde_json::from_value(beat).unwrap();
+        self.desk.heartbeat(&beat, at(self.now), &router);
     }
 
     /// The parts, as the assignment lists them.
@@ -188,7 +203,7 @@ fn the_first_answer_is_enough_where_one_is_asked_for_and_the_others_are_stopped(
     let mut world = World::asked(of(&["a", "b"], Some(Until::First)));
     let parts = world.parts();
     world.answers(&parts[0], Outcome::Completed, None);
-    assert_eq!(world.whole().unwrap().delivery, "1 of 2 parts completed. b: no answer in time (posted).");
+    assert_eq!(world.whole().unwrap().delivery, "1 of 2 parts completed. b: had not answered (posted).");
     assert_eq!(world.desk.book().get(&part_key(parts[1].id)).unwrap().state(), State::Cancelled);
 }
 
@@ -218,6 +233,45 @@ fn what_is_late_is_named_when_the_time_is_up() {
     let mut world = World::asked(of(&["a", "b"], None));
     world.wait(70);
     assert_eq!((world.state(), world.whole().unwrap().parts.len()), (State::Failed, 2), "at its deadline it is answered, too");
+}
+
+#[test]
+fn an_answer_before_its_time_by_the_servers_clock_changes_nothing() {
+    let mut world = World { ahead: 40, ..World::empty("c") }.with(Gather { timeout_ms: Some(20_000), ..of(&["a", "b"], None) });
+    assert_eq!(world.whole().unwrap().parts.len(), 2, "its clock says that the time is up");
+    assert_eq!(world.state(), State::Working);
+    assert_eq!(world.whom(), ["a", "b"], "and now it knows better");
+    let parts = world.parts();
+    world.answers(&parts[0], Outcome::Completed, None);
+    world.wait(15);
+    assert_eq!(world.state(), State::Working);
+    world.wait(30);
+    assert_eq!((world.state(), world.whole().unwrap().parts[0].state), (State::Completed, State::Completed));
+}
+
+#[test]
+fn what_another_coordinator_gathers_is_left_to_it() {
+    let is_the_others = |peer: &&str| {
+        let mut world = World::empty("c");
+        world.hears(peer);
+        world.with(of(&["a"], None)).entries.len() == 1
+    };
+    let peer = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"].into_iter().find(is_the_others).unwrap();
+    let mut first = World::asked(Gather { timeout_ms: Some(20_000), ..of(&["a"], None) });
+    // It sees that a part is still to be asked, and a moment later that it was.
+    let mut second = World::empty("c");
+    second.hears(peer);
+    for entry in std::mem::take(&mut first.entries) {
+        second.now = entry.time.as_second();
+        second.entries.push(entry.clone());
+        assert_eq!(second.desk.read(&entry, entry.time, &router), [], "{entry:?}");
+    }
+    second.wait(10);
+    let due = second.desk.tick(at(23), &router);
+    let is_answer = |action: &Action| matches!(action, Action::Append { key: of, .. } if *of == key(0));
+    assert!(!due.iter().any(is_answer), "when it is time, the other one answers: {due:?}");
+    second.wait(26);
+    assert_eq!(second.state(), State::Failed, "unless it does not");
 }
 
 #[test]
