@@ -135,6 +135,26 @@ async fn python_asks_rust() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_reviewer_has_the_words_counted_by_another() {
+    let bus = TestBus::start().await;
+    let client = bus.client("alice").await;
+    let _counter = Process::start(Language::Rust.program("agent").arg(bus.server.url()));
+    let _reviewer = Process::start(Language::Rust.program("reviewer").arg(bus.server.url()));
+    eventually_async("two agents", || async {
+        let agents = client.agents().await.map_err(|error| error.to_string())?;
+        if agents.len() == 2 { Ok(()) } else { Err(format!("{agents:?}")) }
+    })
+    .await;
+    let query = agentbus::Query::new(name("alice"), "review_text", "How long is this?");
+    let ended = client.ask(query).await.expect("it is posted").ended().await.expect("it ends");
+    assert_eq!(ended.notification(), "It is short.");
+    assert_eq!(ended.answer.and_then(|answer| answer.result), Some(json!({ "words": 4 })));
+    let tree = client.tree(ended.id).await.expect("a tree");
+    let agents: Vec<_> = tree.branches.iter().filter_map(|branch| branch.query.agent.as_ref().map(agentbus::Name::as_str)).collect();
+    assert_eq!(agents, ["reviewer", "word-counter"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_python_agent_lets_go_of_what_was_cancelled() {
     let bus = TestBus::start().await;
     let client = bus.client("alice").await;
@@ -170,7 +190,7 @@ async fn wait_for_leases(beats: &mut nats::Subscription, leases: usize) {
 
 #[test]
 fn they_are_short() {
-    for (file, limit) in [("agent.rs", 30), ("requester.rs", 20), ("agent.py", 30), ("requester.py", 20)] {
+    for (file, limit) in [("agent.rs", 30), ("requester.rs", 20), ("reviewer.rs", 20), ("agent.py", 30), ("requester.py", 20)] {
         let text = fs::read_to_string(folder().join(file)).expect("an example");
         // Lines of code: what is neither empty nor says what the file is.
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("\"\"\"")).count();

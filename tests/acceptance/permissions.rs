@@ -101,6 +101,36 @@ async fn every_role_works_with_its_own_permissions_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_host_asks_in_the_names_of_those_that_delegate_and_in_no_other() {
+    let server = server().await;
+    let _coordinator = crate::bus::coordinate(&server.url_for("coordinator", &password("coordinator"))).await;
+    let (host, summariser, alice) =
+        (client(&server, "agent-host").await, client(&server, "summariser").await, client(&server, "alice").await);
+    let to = |target: &str| {
+        let mut query = Query::new(name("alice"), "request", "languages");
+        (query.target, query.attempts) = (Some(name(target)), Some(1));
+        query
+    };
+    let asks = move |task: Task| async move {
+        let ended = task.ask(to("summariser")).await?.ended().await?;
+        Ok(Done::new(format!("{} {}", ended.state, ended.notification())))
+    };
+    let says = |_: Task| async { Ok(Done::new("Summarised.")) };
+    let mut serving = vec![summariser.serve(Agent::new(name("summariser")), says).await.expect("it serves")];
+    for agent in ["context-manager", "other"] {
+        serving.push(host.serve(Agent::new(name(agent)), asks).await.expect("it serves"));
+    }
+    for instance in &mut serving {
+        assert!(instance.known().await, "a coordinator knows of it");
+    }
+    let ask = async |target: &str| alice.ask(to(target)).await.expect("posted").ended().await.expect("it ends");
+    assert_eq!(ask("context-manager").await.notification(), "completed Summarised.");
+    assert_eq!(refused(&server), Vec::<String>::new(), "the permissions lack something");
+    let failed = ask("other").await;
+    assert!(failed.state == State::Dead && failed.notification().contains("forbidden"), "{failed:?}");
+}
+
+#[tokio::test]
 async fn nobody_writes_in_anothers_name() {
     let server = server().await;
     let url = server.url_for("coordinator", &password("coordinator"));

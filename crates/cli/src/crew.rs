@@ -1,126 +1,30 @@
-//! The agents of a process: which definitions, and how they are configured; and once they run, who
-//! does and who does not.
+//! The agents of a process: once they run, who does and who does not, and what becomes of them when their files
+//! change.
+//!
+//! Reading order: `agents` (what is typed), `plan` (what is loaded), this (what runs), `reload` and `watch`
+//! (what changes).
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod agents;
+mod matters;
+mod plan;
+mod reload;
+mod watch;
+
+use std::time::Duration;
 
 use agentbus::{Bus, Name};
-use clap::Args;
 use handlers::{LeftOut, Sources, Staff, Why, warden::Warden};
-use roster::{Config, Definition, Diagnostic, Handler};
+use roster::Handler;
 
 use crate::{bus, commands::trust, failure::Failure, printer, show};
 
-/// The context manager that the product brings.
-const CONTEXT_MANAGER: &str = include_str!("../../../agents/context-manager.md");
+pub(crate) use self::{
+    agents::{Agents, CONFIG},
+    plan::Plan,
+};
 
-/// The folders that are searched when none is named.
-const FOLDERS: [&str; 2] = [".claude/agents", "agents"];
-
-/// The configuration of the agents, in the working directory.
-const CONFIG: &str = "agentbus.toml";
-
-/// Which agents, and what they answer about.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Agents {
-    /// A folder of agent definitions, searched to the bottom; may be given several times.
-    /// Default: ./.claude/agents and ./agents
-    #[arg(long = "agents", value_name = "DIR")]
-    folders: Vec<PathBuf>,
-    /// The repository that facts are about, and in which commands run
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    workdir: PathBuf,
-    /// The configuration of the agents. Default: agentbus.toml in the working directory, if it is there
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-impl Agents {
-    /// The agents of a folder: of a repository, which is then the working directory, or of a folder
-    /// of definitions, for work in this directory. The options win.
-    pub(crate) fn of(folder: &Path, workdir: Option<PathBuf>, config: Option<PathBuf>) -> Self {
-        let folders: Vec<PathBuf> = FOLDERS.iter().map(|usual| folder.join(usual)).filter(|usual| usual.is_dir()).collect();
-        if folders.is_empty() && !folder.join(CONFIG).exists() {
-            return Self { folders: vec![folder.to_owned()], workdir: workdir.unwrap_or_else(|| PathBuf::from(".")), config };
-        }
-        let folders = if folders.is_empty() { vec![folder.to_owned()] } else { folders };
-        Self { folders, workdir: workdir.unwrap_or_else(|| folder.to_owned()), config }
-    }
-
-    /// Where their commands run.
-    pub(crate) fn workdir(&self) -> &Path {
-        &self.workdir
-    }
-
-    /// Loads the definitions with their configuration, and says what is wrong with them. The built-in
-    /// context-manager always runs; a file of that name takes the place of its text.
-    pub(crate) fn load(&self) -> Result<Vec<Definition>, Failure> {
-        if let Some(missing) = self.folders.iter().find(|folder| !folder.exists()) {
-            let message = format!("there is no folder {}", missing.display());
-            return Err(Failure::usage("no_such_folder", message).hint("Name a folder of agent definitions: --agents DIR"));
-        }
-        if !self.workdir.is_dir() {
-            return Err(Failure::usage("no_such_folder", format!("there is no folder {}", self.workdir.display()))
-                .hint("Name the repository: --workdir DIR"));
-        }
-        let config = self.configuration()?;
-        let usual = || FOLDERS.iter().map(PathBuf::from).filter(|folder| folder.is_dir()).collect();
-        let folders: Vec<PathBuf> = if self.folders.is_empty() { usual() } else { self.folders.clone() };
-        let mut loaded = roster::load(&folders);
-        tell(&loaded.diagnostics);
-        let manager = roster::parse(Path::new("context-manager.md (built in)"), CONTEXT_MANAGER).0;
-        let manager = manager.filter(|manager| loaded.get(&manager.name).is_none());
-        loaded.definitions.extend(manager);
-        tell(&config.apply(&mut loaded.definitions));
-        Ok(loaded.definitions)
-    }
-
-    /// A configuration with a mistake in it starts nothing: agents would run otherwise than meant.
-    fn configuration(&self) -> Result<Config, Failure> {
-        let usual = || Some(self.workdir.join(CONFIG)).filter(|path| path.exists());
-        let Some(path) = self.config.clone().or_else(usual) else { return Ok(Config::default()) };
-        let (config, found) = Config::read(&path);
-        tell(&found);
-        if found.iter().any(Diagnostic::is_error) {
-            let message = format!("{} has errors, and nothing is started", path.display());
-            return Err(Failure::usage("bad_config", message).hint("'agentbus init' writes a file with every key explained."));
-        }
-        Ok(config)
-    }
-
-    /// Starts the agents, and returns when the coordinator knows of them.
-    pub(crate) async fn staff(&self, options: nats::Options, definitions: &[Definition]) -> Result<Crew, Failure> {
-        let trust = trust::record()?;
-        let bus = Bus::connect(options).await?;
-        let observer: Name = "context-manager".parse().map_err(agentbus::Error::from)?;
-        let warden = Some(Warden { program: std::env::current_exe()?, args: vec!["warden".into()] });
-        let sources = Sources { workdir: self.workdir.clone(), observer, trust, warden };
-        let mut staff = Staff::start(&bus, definitions, sources).await?;
-        if tokio::time::timeout(Duration::from_secs(20), staff.known()).await.is_err() {
-            printer::say("warning: no coordinator has greeted the agents yet; they are given work when one does");
-        }
-        Ok(Crew { bus, staff, agents: self.clone() })
-    }
-
-    /// What to type so that the commands of a definition are trusted.
-    fn trust_command(&self, definition: &Path) -> String {
-        let folder = self.folders.iter().find(|folder| definition.starts_with(folder)).or(self.folders.first());
-        let mut command = format!("agentbus trust {}", folder.map_or_else(|| ".".into(), |folder| folder.display().to_string()));
-        if self.workdir != Path::new(".") {
-            command.push_str(&format!(" --workdir {}", self.workdir.display()));
-        }
-        if let Some(config) = &self.config {
-            command.push_str(&format!(" --config {}", config.display()));
-        }
-        show::plain(&command)
-    }
-}
-
-fn tell(found: &[Diagnostic]) {
-    found.iter().for_each(|finding| printer::say(show::plain(&finding.to_string())));
-}
+/// How long agents may take to become known before they are said not to be.
+const GREETING: Duration = Duration::from_secs(20);
 
 /// The name under which a process connects that serves several agents.
 pub(crate) fn host() -> Result<Name, Failure> {
@@ -132,9 +36,26 @@ pub(crate) struct Crew {
     bus: Bus,
     staff: Staff,
     agents: Agents,
+    plan: Plan,
+    /// Whether they follow their files.
+    watches: bool,
 }
 
 impl Crew {
+    /// Starts the agents, and returns when the coordinator knows of them.
+    pub(crate) async fn start(agents: &Agents, plan: Plan, options: nats::Options, watches: bool) -> Result<Self, Failure> {
+        let trust = trust::record()?;
+        let bus = Bus::connect(options).await?;
+        let observer: Name = "context-manager".parse().map_err(agentbus::Error::from)?;
+        let warden = Some(Warden { program: std::env::current_exe()?, args: vec!["warden".into()] });
+        let sources = Sources { workdir: agents.workdir().to_owned(), observer, trust, warden };
+        let mut staff = Staff::start(&bus, plan.definitions(), sources).await?;
+        if tokio::time::timeout(GREETING, staff.known()).await.is_err() {
+            printer::say("warning: no coordinator has greeted the agents yet; they are given work when one does");
+        }
+        Ok(Self { bus, staff, agents: agents.clone(), plan, watches })
+    }
+
     /// Says who runs, with which handler, and who does not.
     pub(crate) fn describe(&self) {
         let handlers: Vec<_> = self.staff.serving().map(|(_, handler)| handler).collect();
@@ -144,21 +65,22 @@ impl Crew {
         for line in names.chunks(5) {
             printer::data(format!("               {}", line.join(", ")));
         }
-        self.describe_left_out();
+        self.describe_left_out(self.staff.left_out());
     }
 
-    fn describe_left_out(&self) {
+    fn describe_left_out(&self, left_out: &[LeftOut]) {
         let mut commands = Vec::new();
-        for LeftOut { agent, definition, why } in self.staff.left_out() {
-            printer::say(show::plain(&format!("warning: {agent} {why}")));
-            if matches!(why, Why::Untrusted(_) | Why::UntrustedProbes(_)) {
-                commands.push(self.agents.trust_command(definition));
+        for one in left_out {
+            printer::say(show::plain(&format!("warning: {one}")));
+            if matches!(one.why, Why::Untrusted(_) | Why::UntrustedProbes(_)) {
+                commands.push(self.agents.trust_command(&one.definition));
             }
         }
         commands.sort();
         commands.dedup();
+        let then = if self.watches { "" } else { "; then start again" };
         for command in commands {
-            printer::say(format!("  hint: run '{command}' to see what these would run, and to allow it; then start again"));
+            printer::say(format!("  hint: run '{command}' to see what these would run, and to allow it{then}"));
         }
     }
 
@@ -215,17 +137,5 @@ mod tests {
         assert_eq!(agents(1, 1), "2 agents; 1 answers from facts only, 1 runs a command");
         assert_eq!(agents(0, 2), "2 agents; 2 run commands");
         assert_eq!(agents(1, 0), "1 agent; 1 answers from facts only");
-    }
-
-    #[test]
-    fn a_repository_is_a_working_directory_and_a_folder_of_definitions_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = folder.path();
-        let agents = Agents::of(at, None, None);
-        assert_eq!((agents.workdir(), agents.folders.clone()), (Path::new("."), vec![at.to_owned()]));
-        std::fs::create_dir(at.join("agents")).unwrap();
-        let repository = Agents::of(at, None, None);
-        assert_eq!((repository.workdir(), repository.folders.clone()), (at, vec![at.join("agents")]));
-        assert_eq!(Agents::of(at, Some(PathBuf::from("x")), None).workdir(), Path::new("x"));
     }
 }

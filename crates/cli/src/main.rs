@@ -1,4 +1,4 @@
-//! The one binary. `args` says what can be typed (`options` what the commands share),
+//! The one binary. `args` says what can be typed (`options` and `spread` what several commands share),
 //! `commands` has one file for each command,
 //! `bus` finds the bus to talk to, `crew` loads and runs the agents of a process, `printer` writes, `failure` says what went wrong.
 
@@ -14,6 +14,7 @@ mod logging;
 mod options;
 mod printer;
 mod show;
+mod spread;
 mod supervisor;
 
 use std::process::ExitCode;

@@ -94,8 +94,13 @@ pub(crate) fn replicas(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|replicas| [1, 3, 5].contains(replicas)).ok_or_else(|| "use 1, 3 or 5".to_owned())
 }
 
+/// A duration as the wire has it; what is less than a millisecond is one.
+pub(crate) fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
 /// A duration that a query may wait: not nothing, and at most what the contract allows.
-fn timeout(text: &str) -> Result<std::time::Duration, String> {
+pub(crate) fn timeout(text: &str) -> Result<std::time::Duration, String> {
     let most = std::time::Duration::from_millis(agentbus::protocol::MAX_TIMEOUT_MS);
     match duration(text)? {
         zero if zero.as_millis() == 0 => Err("use at least 1ms".to_owned()),
@@ -117,11 +122,16 @@ impl Question {
         let mut query = agentbus::Query::new(self.from.from.clone(), self.request_type.clone(), text);
         query.target.clone_from(&self.to);
         query.context_tags = (!self.tags.is_empty()).then(|| self.tags.clone());
-        query.timeout_ms = Some(u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX).max(1));
+        query.timeout_ms = Some(millis(self.timeout));
         query.priority = self.priority;
         query.id = self.id;
-        let body = agentbus::Message::Query(query.clone()).to_value();
-        agentbus::protocol::schema::check("query", &body).map_err(|invalid| Failure::invalid("the query", invalid))?;
-        Ok(query)
+        checked(query)
     }
+}
+
+/// The query, if it is one.
+pub(crate) fn checked(query: agentbus::Query) -> Result<agentbus::Query, Failure> {
+    let body = agentbus::Message::Query(query.clone()).to_value();
+    agentbus::protocol::schema::check("query", &body).map_err(|invalid| Failure::invalid("the query", invalid))?;
+    Ok(query)
 }

@@ -16,4 +16,4 @@ mod staff;
 pub mod trust;
 pub mod warden;
 
-pub use staff::{LeftOut, Sources, Staff, Why};
+pub use staff::{Changes, LeftOut, Sources, Staff, Why};

@@ -1,25 +1,34 @@
 //! The agents of a folder as running services: each definition with the handler that it names.
+//!
+//! Owns who is served, and how one definition takes another's place while work is in hand ([`Staff::apply`]): the
+//! new instance is there before the old one leaves, and what the old one has in hand it finishes as it began it. Knows
+//! nothing of files. Reading order: `hiring` (what would do a definition's work, and whether it may), then this.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+mod hiring;
+mod left_out;
 
-use agentbus::{Agent, Bus, Error, Name, Serving};
-use futures::{StreamExt, TryStreamExt, future::join_all, stream};
+use std::{collections::BTreeMap, mem, path::PathBuf, sync::Arc, time::Duration};
+
+use agentbus::{Bus, Error, Name, Serving};
+use futures::{StreamExt, future::join_all, stream};
 use roster::{Definition, Handler};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::hiring::Hiring;
 use crate::{
     context::Library,
-    exec::{
-        Exec,
-        process::{Groups, GroupsGuard},
-    },
+    exec::process::{Groups, GroupsGuard},
     probe::Probes,
-    trust::{Gate, Grant, Record, RecordError, Untrusted},
     warden::Warden,
 };
 
+pub use left_out::{LeftOut, Why};
+
 /// How many agents are made ready at once: each waits for the server, and none for another.
 const AT_ONCE: usize = 32;
+
+/// How long a coordinator may take to know of a new instance before the old one leaves all the same.
+const KNOWN: Duration = Duration::from_secs(5);
 
 /// How long what still runs may take to end, when all agents have stopped.
 const LAST: Duration = Duration::from_secs(5);
@@ -27,12 +36,26 @@ const LAST: Duration = Duration::from_secs(5);
 /// Agents that are being served by this process.
 #[derive(Debug)]
 pub struct Staff {
-    serving: Vec<(Name, Handler, Serving)>,
+    bus: Bus,
+    sources: Sources,
+    library: Arc<Library>,
+    members: BTreeMap<Name, Member>,
+    /// Instances that others have taken the place of, and that still take work.
+    replaced: Vec<Serving>,
+    /// Instances that finish what they have in hand.
+    retired: Vec<Serving>,
     left_out: Vec<LeftOut>,
     tasks: TaskTracker,
     stop: CancellationToken,
     /// Dropped last: what still runs then is killed.
     commands: GroupsGuard,
+}
+
+/// An agent that is served, as it was defined when it began.
+#[derive(Debug)]
+struct Member {
+    definition: Definition,
+    serving: Serving,
 }
 
 /// Where the agents' facts come from, and which of their commands may run.
@@ -42,51 +65,23 @@ pub struct Sources {
     pub workdir: PathBuf,
     /// Who signs what the inspectors find.
     pub observer: Name,
-    /// The record of what is trusted ([`Record`]).
+    /// The record of what is trusted ([`Record`](crate::trust::Record)).
     pub trust: PathBuf,
     /// What kills their commands if this process is killed. None: nothing does.
     pub warden: Option<Warden>,
 }
 
-/// What of a definition does not run, and why.
-#[derive(Clone, Debug)]
-pub struct LeftOut {
-    /// The agent.
-    pub agent: Name,
-    /// The file that defines it.
-    pub definition: PathBuf,
-    /// Why.
-    pub why: Why,
-}
-
-/// Why something does not run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// This version does not have the handler.
-    NoHandler(Handler),
-    /// The handler is `exec`, and there is no command.
-    NoCommand,
-    /// Its command may not run, and so the agent does not.
-    Untrusted(Untrusted),
-    /// The agent runs, but its probes may not.
-    UntrustedProbes(Untrusted),
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoHandler(handler) => write!(f, "does not run: this version has no handler '{handler}'"),
-            Self::NoCommand => f.write_str("does not run: its handler is exec, and it names no command"),
-            Self::Untrusted(why) => write!(f, "does not run: {why}"),
-            Self::UntrustedProbes(why) => write!(f, "runs without its probes: {why}"),
-        }
-    }
-}
-
-/// What does an agent's work.
-enum Work {
-    Context,
-    Exec(Exec),
+/// What [`Staff::apply`] has changed. Each list is in the order of the names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Agents that were not served before.
+    pub started: Vec<Name>,
+    /// Agents that are served as they are defined now.
+    pub changed: Vec<Name>,
+    /// Agents that are not served any more.
+    pub stopped: Vec<Name>,
+    /// What does not run, and was not known not to.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Staff {
@@ -98,23 +93,119 @@ impl Staff {
     pub async fn start(bus: &Bus, definitions: &[Definition], sources: Sources) -> Result<Self, Error> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let commands = GroupsGuard(Groups::new(sources.warden.clone()));
-        let mut hiring = Hiring::new(&sources, commands.0.clone());
-        definitions.iter().for_each(|definition| hiring.consider(definition));
-        let Hiring { hired, probes, left_out, .. } = hiring;
-        let library = Library::open(bus, sources.workdir, sources.observer, probes, &tasks, stop.clone()).await?;
-        let starting = hired.into_iter().map(|(definition, work)| serve(bus, definition, work, library.clone()));
-        let serving = stream::iter(starting).buffered(AT_ONCE).try_collect().await?;
-        Ok(Self { serving, left_out, tasks, stop, commands })
+        let (workdir, observer) = (sources.workdir.clone(), sources.observer.clone());
+        let library = Library::open(bus, workdir, observer, &tasks, stop.clone()).await?;
+        let mut staff = Self {
+            bus: bus.clone(),
+            sources,
+            library,
+            members: BTreeMap::new(),
+            replaced: Vec::new(),
+            retired: Vec::new(),
+            left_out: Vec::new(),
+            tasks,
+            stop,
+            commands,
+        };
+        staff.apply(definitions).await?;
+        Ok(staff)
+    }
+
+    /// Serves these definitions in place of those before. An agent that is defined as it was is left alone. Of one
+    /// that has changed, a new instance begins, and when a coordinator knows of it (within 5 s) the old one leaves;
+    /// one that may not run as it is now, goes on as it was. An agent that is not among them leaves.
+    ///
+    /// Dropping the future leaves everybody served who was, by the old definition or by the new one.
+    ///
+    /// # Errors
+    /// `unavailable`. What has not been changed by then stays as it was; try again.
+    pub async fn apply(&mut self, definitions: &[Definition]) -> Result<Changes, Error> {
+        self.retired.retain(|serving| !serving.has_stopped());
+        let mut changes = Changes { stopped: self.dismiss(definitions), ..Changes::default() };
+        let hiring = Hiring::new(&self.sources, self.commands.0.clone());
+        let (mut due, mut left_out) = (Vec::new(), Vec::new());
+        for definition in definitions {
+            let member = self.members.get(&definition.name);
+            if member.is_some_and(|member| is_same(&member.definition, definition)) {
+                continue;
+            }
+            match hiring.work(definition) {
+                Ok(work) => due.push((definition, work)),
+                Err(why) => left_out.push(LeftOut::new(definition, why, member.is_some())),
+            }
+        }
+        let starting = due.into_iter().map(|(definition, work)| work.serve(&self.bus, definition, self.library.clone()));
+        let mut started = stream::iter(starting).buffered(AT_ONCE);
+        while let Some(begun) = started.next().await {
+            let (definition, serving) = begun?;
+            let (name, member) = (definition.name.clone(), Member { definition: definition.clone(), serving });
+            match self.members.insert(name.clone(), member) {
+                Some(earlier) => {
+                    self.replaced.push(earlier.serving);
+                    changes.changed.push(name);
+                }
+                None => changes.started.push(name),
+            }
+        }
+        drop(started);
+        left_out.extend(self.take_up_probes(&hiring));
+        changes.left_out = left_out.iter().filter(|one| !self.left_out.contains(one)).cloned().collect();
+        self.left_out = left_out;
+        self.hand_over(&changes.changed).await;
+        changes.started.sort();
+        changes.changed.sort();
+        Ok(changes)
+    }
+
+    /// Lets those leave who are not among the definitions.
+    fn dismiss(&mut self, definitions: &[Definition]) -> Vec<Name> {
+        let stays = |name: &Name| definitions.iter().any(|definition| definition.name == *name);
+        let leaving: Vec<_> = self.members.extract_if(.., |name, _| !stays(name)).collect();
+        let mut names = Vec::new();
+        for (name, member) in leaving {
+            member.serving.retire();
+            self.retired.push(member.serving);
+            names.push(name);
+        }
+        names
+    }
+
+    /// From here on, queries find the probes of those who are served now. Returns whose may not run.
+    fn take_up_probes(&self, hiring: &Hiring) -> Vec<LeftOut> {
+        let (mut probes, mut left_out) = (Probes::default(), Vec::new());
+        for Member { definition, .. } in self.members.values() {
+            match hiring.probes(definition, &mut probes) {
+                Ok(()) => {}
+                // Then its work is not done either, and each query is told why.
+                Err(_) if definition.bus.handler() == Handler::Exec => {}
+                Err(why) => left_out.push(LeftOut::new(definition, why, false)),
+            }
+        }
+        self.library.take_up(probes);
+        left_out
+    }
+
+    /// Waits until the new instances are known, and lets those leave whose place they take.
+    async fn hand_over(&mut self, changed: &[Name]) {
+        let new = self.members.iter_mut().filter(|(name, _)| changed.contains(name));
+        let known = join_all(new.map(|(_, member)| member.serving.known()));
+        if !self.replaced.is_empty() && tokio::time::timeout(KNOWN, known).await.is_err() {
+            tracing::warn!("no coordinator knows of the new instances yet; the old ones leave all the same");
+        }
+        for serving in mem::take(&mut self.replaced) {
+            serving.retire();
+            self.retired.push(serving);
+        }
     }
 
     /// Returns when a coordinator knows of every agent.
     pub async fn known(&mut self) {
-        join_all(self.serving.iter_mut().map(|(_, _, serving)| serving.known())).await;
+        join_all(self.members.values_mut().map(|member| member.serving.known())).await;
     }
 
-    /// The agents that are served, each with its handler.
+    /// The agents that are served, each with its handler, by name.
     pub fn serving(&self) -> impl Iterator<Item = (&Name, Handler)> {
-        self.serving.iter().map(|(name, handler, _)| (name, *handler))
+        self.members.iter().map(|(name, member)| (name, member.definition.bus.handler()))
     }
 
     /// What does not run.
@@ -126,7 +217,8 @@ impl Staff {
     /// Lets every agent finish what it has in hand, but no longer than `grace`, and stops. Commands
     /// that still run then are ended.
     pub async fn drain(self, grace: Duration) {
-        join_all(self.serving.into_iter().map(|(_, _, serving)| serving.drain(grace))).await;
+        let members = self.members.into_values().map(|member| member.serving);
+        join_all(members.chain(self.replaced).chain(self.retired).map(|serving| serving.drain(grace))).await;
         self.stop.cancel();
         self.tasks.close();
         let ended = async { tokio::join!(self.tasks.wait(), self.commands.0.ended(LAST)) };
@@ -134,81 +226,7 @@ impl Staff {
     }
 }
 
-/// Who is served, as far as it is settled.
-struct Hiring<'a> {
-    workdir: PathBuf,
-    record_at: PathBuf,
-    record: Result<Record, RecordError>,
-    groups: Groups,
-    hired: Vec<(&'a Definition, Work)>,
-    probes: Probes,
-    left_out: Vec<LeftOut>,
-}
-
-impl<'a> Hiring<'a> {
-    fn new(sources: &Sources, groups: Groups) -> Self {
-        Self {
-            workdir: sources.workdir.canonicalize().unwrap_or_else(|_| sources.workdir.clone()),
-            record_at: sources.trust.clone(),
-            record: Record::read(&sources.trust),
-            groups,
-            hired: Vec::new(),
-            probes: Probes::default(),
-            left_out: Vec::new(),
-        }
-    }
-
-    fn consider(&mut self, definition: &'a Definition) {
-        let gate = Arc::new(Gate::new(definition, self.workdir.clone(), self.record_at.clone()));
-        let judged = self.judge(definition);
-        let work = match (definition.bus.handler(), &judged) {
-            (Handler::Context, _) => Work::Context,
-            (Handler::Exec, Ok(())) => match Exec::new(definition, self.workdir.clone(), gate.clone(), self.groups.clone()) {
-                Some(exec) => Work::Exec(exec),
-                None => return self.leave_out(definition, Why::NoCommand),
-            },
-            (Handler::Exec, Err(why)) => return self.leave_out(definition, Why::Untrusted(why.clone())),
-            (other, _) => return self.leave_out(definition, Why::NoHandler(other)),
-        };
-        self.hired.push((definition, work));
-        match judged {
-            Ok(()) => self.probes.add(definition, &self.workdir, &gate, &self.groups),
-            Err(why) => self.leave_out(definition, Why::UntrustedProbes(why)),
-        }
-    }
-
-    /// Whether the commands of a definition may run. One that has none needs no trust.
-    fn judge(&self, definition: &Definition) -> Result<(), Untrusted> {
-        let Some(grant) = Grant::of(definition, &self.workdir) else { return Ok(()) };
-        match &self.record {
-            Ok(record) => record.judge(&grant),
-            Err(error) => Err(Untrusted::NoRecord(error.to_string())),
-        }
-    }
-
-    fn leave_out(&mut self, definition: &Definition, why: Why) {
-        self.left_out.push(LeftOut { agent: definition.name.clone(), definition: definition.path.clone(), why });
-    }
-}
-
-async fn serve(bus: &Bus, definition: &Definition, work: Work, library: Arc<Library>) -> Result<(Name, Handler, Serving), Error> {
-    let agent = Agent::with_card(definition.card()).capacity(definition.bus.capacity()).lease(definition.bus.lease());
-    let serving = match work {
-        Work::Context => {
-            let answer = move |task| {
-                let library = library.clone();
-                async move { library.answer(task).await }
-            };
-            bus.serve(agent, answer).await?
-        }
-        Work::Exec(exec) => {
-            let exec = Arc::new(exec);
-            let answer = move |task| {
-                let exec = exec.clone();
-                async move { exec.answer(task).await }
-            };
-            bus.serve(agent, answer).await?
-        }
-    };
-    Ok((definition.name.clone(), definition.bus.handler(), serving))
+/// Whether two definitions of an agent make it do the same. Where in its file something stands does not count.
+fn is_same(one: &Definition, other: &Definition) -> bool {
+    one.digest == other.digest && one.path == other.path && one.bus == other.bus && one.card() == other.card()
 }

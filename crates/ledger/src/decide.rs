@@ -176,7 +176,9 @@ fn refuse(fold: &Fold) -> Option<Next> {
     }
     if !gather.is_clear() {
         let message = "It must say in exactly one way whom to gather from.".to_owned();
-        return Some(close(Reason::Rejected, "gather_unclear", message).pointer("/gather").hint("Set one of gather.to, gather.top and gather.all."));
+        return Some(
+            close(Reason::Rejected, "gather_unclear", message).pointer("/gather").hint("Set one of gather.to, gather.top and gather.all."),
+        );
     }
     None
 }

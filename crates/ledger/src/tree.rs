@@ -113,7 +113,11 @@ impl Book {
             let (below, tokens) = node.map_or((0, 0), |node| (node.below, node.tokens));
             if limits.depth.is_some_and(|most| above >= most as usize) {
                 let message = format!("It would stand deeper than {} below {}: {}.", limits.depth.unwrap_or(0), ancestor.id, shown(path));
-                return refuse("too_deep", message, "Ask fewer agents in a row, or set a larger budget.depth on the first query (32 at most).");
+                return refuse(
+                    "too_deep",
+                    message,
+                    "Ask fewer agents in a row, or set a larger budget.depth on the first query (32 at most).",
+                );
             }
             if limits.queries.is_some_and(|most| below >= most) {
                 let message = format!("{below} queries have been asked on behalf of {}, which is all that its budget allows.", ancestor.id);

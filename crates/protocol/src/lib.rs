@@ -18,6 +18,7 @@ mod name;
 mod record;
 mod routing;
 pub mod schema;
+pub mod score;
 mod space;
 mod state;
 mod subject;

@@ -134,7 +134,7 @@ pub enum Verdict {
     Late,
     /// It is not of the current assignment; it changes nothing.
     Stale,
-    /// A close as expired that was stored before the deadline, or as cancelled without a cancel.
+    /// A close as expired or an answer for several agents that came before its time, or a close as cancelled without a cancel.
     Premature,
     /// Its query is not in the ledger.
     Orphan,

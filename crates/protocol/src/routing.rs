@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Extra, Name};
+use crate::{
+    Extra, Name,
+    score::{Pass, Score},
+};
 
 /// Who is to answer a query, and why. It travels in every assignment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,9 +20,15 @@ pub struct Decision {
     pub reason: String,
     /// Every step that was tried, in order of precedence, and what it found.
     pub steps: Vec<StepTaken>,
-    /// Who was considered in the deciding step, best first.
+    /// How the score step chose whom to score; none if no score was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass: Option<Pass>,
+    /// Who was considered in the deciding step, best first, as many as are shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Candidate>,
+    /// How many more were considered, and are not shown.
+    #[serde(default, skip_serializing_if = "crate::score::is_zero")]
+    pub others: u32,
     /// What the requester can do where nobody was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
@@ -60,6 +69,9 @@ pub struct Candidate {
     pub agent: Name,
     /// Why it was considered, and what stands for and against it.
     pub why: String,
+    /// Its score, where the step scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
     /// Fields of other versions.
     #[serde(flatten)]
     pub extra: Extra,
@@ -70,7 +82,7 @@ impl Decision {
     #[must_use]
     pub fn new(agent: Option<Name>, step: Step, reason: impl Into<String>) -> Self {
         let reason = reason.into();
-        Self { agent, step, reason, steps: Vec::new(), candidates: Vec::new(), hint: None, extra: Extra::new() }
+        Self { agent, step, reason, steps: Vec::new(), pass: None, candidates: Vec::new(), others: 0, hint: None, extra: Extra::new() }
     }
 }
 
@@ -78,6 +90,6 @@ impl Candidate {
     /// A candidate, with why it is one.
     #[must_use]
     pub fn new(agent: Name, why: impl Into<String>) -> Self {
-        Self { agent, why: why.into(), extra: Extra::new() }
+        Self { agent, why: why.into(), score: None, extra: Extra::new() }
     }
 }

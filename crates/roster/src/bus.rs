@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::{
+    config::MayCost,
     diagnostic::Report,
     handler::Handler,
     pattern::Pattern,
@@ -29,8 +30,22 @@ pub const DEFAULT_LEASE: Duration = Duration::from_secs(15);
 pub const DEFAULT_CAPACITY: u32 = 8;
 
 /// The keys of the block, in the order of the documentation.
-const KEYS: [&str; 13] =
-    ["handler", "answers", "aliases", "capacity", "lease", "stall", "command", "env", "interactive", "limits", "url", "model", "probes"];
+const KEYS: [&str; 14] = [
+    "handler",
+    "answers",
+    "aliases",
+    "delegates",
+    "capacity",
+    "lease",
+    "stall",
+    "command",
+    "env",
+    "interactive",
+    "limits",
+    "url",
+    "model",
+    "probes",
+];
 
 /// The `bus:` block of a definition, or the same keys from a configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +60,9 @@ pub struct Bus {
     /// Other names for the agent. Default none.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "aliases")]
     pub aliases: Option<Vec<Name>>,
+    /// Whether the handler `context` asks other agents what no fact tells it. Default false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegates: Option<bool>,
     /// How many queries an instance works on at once. Default [`DEFAULT_CAPACITY`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<NonZeroU32>,
@@ -75,6 +93,9 @@ pub struct Bus {
     /// Commands whose output becomes a fact, by the fact's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probes: Option<BTreeMap<protocol::FactKey, Probe>>,
+    /// Whom it may ask though that may cost money. No key of the block: only [`crate::Config`] says it.
+    #[serde(skip)]
+    pub may_cost: MayCost,
 }
 
 impl Bus {
@@ -85,6 +106,7 @@ impl Bus {
             handler: self.handler.or(under.handler),
             answers: self.answers.or(under.answers),
             aliases: self.aliases.or(under.aliases),
+            delegates: self.delegates.or(under.delegates),
             capacity: self.capacity.or(under.capacity),
             lease: self.lease.or(under.lease),
             stall: self.stall.or(under.stall),
@@ -98,6 +120,7 @@ impl Bus {
             url: self.url.or(under.url),
             model: self.model.or(under.model),
             probes: self.probes.or(under.probes),
+            may_cost: self.may_cost,
         }
     }
 
@@ -105,6 +128,12 @@ impl Bus {
     #[must_use]
     pub fn handler(&self) -> Handler {
         self.handler.unwrap_or_default()
+    }
+
+    /// Whether it asks other agents what no fact tells it.
+    #[must_use]
+    pub fn delegates(&self) -> bool {
+        self.delegates.unwrap_or_default()
     }
 
     /// How many queries an instance works on at once.
@@ -121,8 +150,30 @@ impl Bus {
 
     /// Takes the block out of the front matter. Each key is tried by itself, so that what is
     /// wrong with it is reported where it stands.
+    ///
+    /// `aliases` may stand at the top, too: they are names, and need no block around them.
     pub(crate) fn take(fields: &mut Fields<'_>) -> Self {
-        fields.map("bus").map(|(entries, _)| Self::of(entries, "bus", fields.report)).unwrap_or_default()
+        let mut block = fields.map("bus").map(|(entries, _)| Self::of(entries, "bus", fields.report)).unwrap_or_default();
+        let Some(entry) = fields.take("aliases") else { return block };
+        let mut aliases = Vec::new();
+        for text in fields.texts_of(&entry) {
+            match text.trim().parse() {
+                Ok(alias) => aliases.push(alias),
+                Err(why) => fields.report.error("bad_name", entry.value.place, format!("'aliases': '{text}': {why}")),
+            }
+        }
+        block.add_aliases(aliases);
+        block
+    }
+
+    /// More names for the agent, beside those that it has.
+    pub(crate) fn add_aliases(&mut self, more: impl IntoIterator<Item = Name>) {
+        let aliases = self.aliases.get_or_insert_default();
+        for alias in more {
+            if !aliases.contains(&alias) {
+                aliases.push(alias);
+            }
+        }
     }
 
     /// Reads a block, which findings call `called`.

@@ -1,28 +1,30 @@
 //! `agentbus.toml`: what the owner of a bus says about its agents, over what their files say.
 //!
 //! `[agents."NAME"]` takes the keys of the `bus:` block and wins over it; `[defaults]` takes the same
-//! keys, but those that belong to one agent only, and fills what neither says. Reads and checks; where
-//! the file is looked for is the command line's business. Next: `bus.rs`, which lays block over block.
+//! keys, but those that belong to one agent only, and fills what neither says; `[aliases]` says who goes by a
+//! name that no agent has; `[delegation]` says which agents may be asked though they cost money. Reads and checks; where the file is looked for is the command line's business.
+//! Next: `aliases.rs`, `delegation.rs`, and `bus.rs`, which lays block over block.
+
+mod aliases;
+mod delegation;
+mod places;
 
 use std::{
     collections::BTreeMap,
     fs,
-    ops::Range,
     path::{Path, PathBuf},
 };
 
 use protocol::Name;
-use serde_json::{Number, Value as Json};
-use toml::{
-    Spanned,
-    de::{DeTable, DeValue},
-};
+use toml::de::DeTable;
 
+pub use self::delegation::MayCost;
+use self::{aliases::Aliases, places::Places};
 use crate::{
     Bus, Definition, Diagnostic, Place,
     diagnostic::Report,
-    load::MAX_FILE_BYTES,
-    read::{Entry, Node, Value},
+    load::{self, MAX_FILE_BYTES},
+    read::{Entry, Value},
 };
 
 /// What stands in an `agentbus.toml`. The default is an empty one.
@@ -31,13 +33,15 @@ pub struct Config {
     file: PathBuf,
     defaults: Bus,
     agents: BTreeMap<Name, (Place, Bus)>,
+    aliases: Aliases,
+    may_cost: MayCost,
 }
 
 /// The tables of the file.
-const TABLES: &str = "[defaults] and [agents.\"NAME\"]";
+const TABLES: &str = "[defaults], [agents.\"NAME\"], [aliases] and [delegation]";
 
 /// Keys that name one agent, or something that only one agent may have.
-const OF_ONE: [&str; 2] = ["aliases", "probes"];
+const OF_ONE: [&str; 3] = ["aliases", "delegates", "probes"];
 
 impl Config {
     /// Reads a file. What is right is taken, and each finding says where the rest is wrong. A file
@@ -73,12 +77,13 @@ impl Config {
         (config, report.finish())
     }
 
-    /// Lays the configuration over and under the definitions. A table for an agent that is not among
-    /// them is a warning (`unknown_agent`).
+    /// Lays the configuration over and under the definitions. A table or an alias for an agent that is not among
+    /// them is a warning (`unknown_agent`), and so is an alias that is an agent's own name (`alias_clash`).
     pub fn apply(&self, definitions: &mut [Definition]) -> Vec<Diagnostic> {
         for definition in definitions.iter_mut() {
             let own = self.agents.get(&definition.name).map(|(_, bus)| bus.clone()).unwrap_or_default();
             definition.bus = own.over(std::mem::take(&mut definition.bus)).over(self.defaults.clone());
+            definition.bus.may_cost = self.may_cost.clone();
         }
         let known = |name: &Name| definitions.iter().any(|definition| definition.name == *name);
         let strangers = self.agents.iter().filter(|(name, _)| !known(name));
@@ -87,7 +92,10 @@ impl Config {
             Diagnostic::warning("unknown_agent", &self.file, *place, message)
                 .hint("names are case-sensitive, and aliases do not count here")
         };
-        strangers.map(warn).collect()
+        let mut found: Vec<_> = strangers.map(warn).collect();
+        found.extend(self.aliases.apply(&self.file, definitions));
+        load::introduce(definitions);
+        found
     }
 
     fn tables(&mut self, entries: Vec<Entry>, report: &mut Report) {
@@ -95,7 +103,11 @@ impl Config {
             match (entry.key.as_str(), entry.value.value) {
                 ("defaults", Value::Map(keys)) => self.defaults = defaults(keys, report),
                 ("agents", Value::Map(agents)) => agents.into_iter().for_each(|agent| self.agent(agent, report)),
-                ("defaults" | "agents", _) => report.error("wrong_type", entry.value.place, format!("'{}' must be a table", entry.key)),
+                ("aliases", Value::Map(aliases)) => self.aliases = Aliases::of(aliases, report),
+                ("delegation", Value::Map(keys)) => self.may_cost = MayCost::of(keys, report),
+                ("defaults" | "agents" | "aliases" | "delegation", _) => {
+                    report.error("wrong_type", entry.value.place, format!("'{}' must be a table", entry.key))
+                }
                 _ => {
                     report.error("unknown_key", entry.key_place, format!("there is no table '{}' here", entry.key));
                     report.hint(format!("use {TABLES}"));
@@ -129,52 +141,6 @@ fn defaults(keys: Vec<Entry>, report: &mut Report) -> Bus {
 
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or("not TOML")
-}
-
-/// Places in a text.
-struct Places<'a>(&'a str);
-
-impl Places<'_> {
-    fn of(&self, span: Range<usize>) -> Place {
-        let before = self.0.get(..span.start).unwrap_or(self.0);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        Place { line: before.matches('\n').count() + 1, column, offset: span.start, len: span.len() }
-    }
-
-    fn entries(&self, table: &DeTable<'_>) -> Vec<Entry> {
-        let entry = |(key, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| {
-            let name: &std::borrow::Cow<'_, str> = key.get_ref();
-            Entry { key: name.clone().into_owned(), key_place: self.of(key.span()), value: self.node(value) }
-        };
-        table.iter().map(entry).collect()
-    }
-
-    fn node(&self, value: &Spanned<DeValue<'_>>) -> Node {
-        Node { value: self.value(value.get_ref()), place: self.of(value.span()) }
-    }
-
-    /// What JSON cannot hold (a date, an infinite number, an integer beyond 64 bits) stays text.
-    fn value(&self, value: &DeValue<'_>) -> Value {
-        let scalar = |json: Option<Json>, text: String| match json {
-            Some(json) => Value::Scalar(json, text),
-            None => Value::Text(text),
-        };
-        match value {
-            DeValue::String(text) => Value::Text(text.clone().into_owned()),
-            DeValue::Integer(integer) => {
-                let json = i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(Json::from);
-                scalar(json, integer.to_string())
-            }
-            DeValue::Float(float) => {
-                scalar(float.as_str().parse().ok().and_then(Number::from_f64).map(Json::Number), float.as_str().to_owned())
-            }
-            DeValue::Boolean(flag) => Value::Scalar(Json::Bool(*flag), flag.to_string()),
-            DeValue::Datetime(time) => Value::Text(time.to_string()),
-            DeValue::Array(items) => Value::List(items.iter().map(|item| self.node(item)).collect()),
-            DeValue::Table(table) => Value::Map(self.entries(table)),
-        }
-    }
 }
 
 #[cfg(test)]

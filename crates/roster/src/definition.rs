@@ -14,7 +14,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Bus, ContextQuery, Diagnostic, Integration, Place, Profile, ProgressExample, body,
+    About, Bus, ContextQuery, Diagnostic, Integration, Place, Profile, ProgressExample, body,
     diagnostic::Report,
     read::{self, Fields},
 };
@@ -50,6 +50,10 @@ pub struct Definition {
     pub delivery: Option<String>,
     /// The agents that it works with.
     pub integration: Vec<Integration>,
+    /// The headings of its sections.
+    pub headings: Vec<String>,
+    /// What its lists name, one short item each.
+    pub items: Vec<String>,
     /// Keys of the front matter that the bus does not know.
     pub extra: Extra,
     /// The text after the front matter: a system prompt, for handlers that take one.
@@ -83,7 +87,8 @@ pub fn parse(path: &Path, text: &str) -> (Option<Definition>, Vec<Diagnostic>) {
 }
 
 impl Definition {
-    /// What a coordinator must know to route to this agent. A weighted profile travels in `profile`.
+    /// What a coordinator must know to route to this agent. A weighted profile travels in `profile`, what
+    /// the body is about in `about`.
     #[must_use]
     pub fn card(&self) -> Card {
         let mut extra = Extra::new();
@@ -91,6 +96,12 @@ impl Definition {
             && let Ok(profile) = serde_json::to_value(&self.profile)
         {
             extra.insert(Profile::CARD_FIELD.to_owned(), profile);
+        }
+        let about = About::of(self);
+        if !about.is_empty()
+            && let Ok(about) = serde_json::to_value(&about)
+        {
+            extra.insert(About::CARD_FIELD.to_owned(), about);
         }
         Card {
             agent: self.name.clone(),
@@ -149,6 +160,8 @@ fn read(path: &Path, text: &str, report: &mut Report) -> Option<Definition> {
         progress: body.progress,
         delivery: body.delivery,
         integration: body.integration.into_iter().filter(|target| target.name != name).collect(),
+        headings: body.headings,
+        items: body.items,
         extra,
         body: front.body.to_owned(),
         digest: digest(text.as_bytes()),

@@ -5,9 +5,11 @@
 //! coordinator can route to agents whose files it has never seen. Nothing here talks to a bus,
 //! reads a clock or runs a command.
 //!
-//! Reading order: [`parse`] (one file), [`load`] (folders), [`lint`], [`Config`] (what
+//! Reading order: [`parse`] (one file), [`load`] (folders), [`reload`] (again), [`lint`], [`Config`] (what
 //! the owner of the bus says over the files), then [`Roster::route`].
 
+mod about;
+mod asked;
 mod body;
 mod bus;
 mod config;
@@ -21,14 +23,18 @@ mod normal;
 mod pattern;
 mod profile;
 mod read;
+mod reload;
 mod roster;
 mod route;
 mod score;
+mod steps;
 mod walk;
 
+pub use about::About;
+pub use asked::{Asked, Standing};
 pub use body::{ContextQuery, Integration, ProgressExample};
 pub use bus::{Bus, Command, DEFAULT_CAPACITY, DEFAULT_LEASE, DEFAULT_OUTPUT, Limits, Probe};
-pub use config::Config;
+pub use config::{Config, MayCost};
 pub use definition::{Definition, Tools, parse};
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use handler::{Handler, UnknownHandler};
@@ -37,4 +43,6 @@ pub use load::{Loaded, MAX_FILE_BYTES, load};
 pub use normal::{normalise, tokens};
 pub use pattern::Pattern;
 pub use profile::{Profile, Required, Weights};
+pub use reload::reload;
 pub use roster::Roster;
+pub use walk::folders;

@@ -8,13 +8,13 @@ use std::{
 
 use protocol::Name;
 
-use crate::{Definition, Diagnostic, Loaded, Roster, diagnostic::in_order, load::names, roster::likeness};
+use crate::{Definition, Diagnostic, Loaded, Place, Roster, diagnostic::in_order, load::names, roster::likeness};
 
 /// Further findings about what was loaded; those of loading itself are not repeated. In the order of the
 /// definitions and, within each, of the file.
 ///
-/// Errors: `alias_clash`, a name that two agents go by. Warnings: `unknown_target`, an integration list names
-/// nobody who is there; `foreign_example`, an example is written in another agent's name;
+/// Errors: `alias_clash`, an alias that is another agent's name. Warnings: `alias_shared`, an alias of several
+/// agents, of which the first by name gets the queries; `unknown_target`, an integration list names nobody who is there; `foreign_example`, an example is written in another agent's name;
 /// `no_description`.
 #[must_use]
 pub fn lint(loaded: &Loaded) -> Vec<Diagnostic> {
@@ -71,14 +71,20 @@ fn description(definition: &Definition, found: &mut Vec<Diagnostic>) {
 }
 
 fn aliases(definition: &Definition, owners: &Owners<'_>, found: &mut Vec<Diagnostic>) {
+    let at_the_top = Some(definition.place("aliases")).filter(|place| *place != Place::START);
+    let place = at_the_top.unwrap_or_else(|| definition.place("bus"));
     for alias in definition.bus.aliases.iter().flatten() {
-        let others = owners.get(alias).into_iter().flatten().filter(|owner| ***owner != definition.name);
-        let others: Vec<_> = others.map(|owner| owner.as_str()).collect();
-        if !others.is_empty() {
-            let message = format!("the alias '{alias}' is also a name of {}", others.join(", "));
-            let finding = Diagnostic::error("alias_clash", &definition.path, definition.place("bus"), message);
-            found.push(finding.hint("a query to this name cannot know whom it means: rename one"));
-        }
+        let Some(claimants) = owners.get(alias) else { continue };
+        let others: Vec<_> = claimants.iter().filter(|owner| ***owner != definition.name).map(|owner| owner.as_str()).collect();
+        let Some(first) = claimants.first().filter(|_| !others.is_empty()) else { continue };
+        found.push(if claimants.contains(alias) {
+            let message = format!("the alias '{alias}' is the name of another agent, to which queries go");
+            Diagnostic::error("alias_clash", &definition.path, place, message).hint("drop the alias, or rename the agent")
+        } else {
+            let message = format!("the alias '{alias}' is also one of {}", others.join(", "));
+            let hint = format!("queries to it go to {first}, the first by name; [aliases] in agentbus.toml says whom it means");
+            Diagnostic::warning("alias_shared", &definition.path, place, message).hint(hint)
+        });
     }
 }
 
@@ -96,7 +102,7 @@ fn targets(definition: &Definition, known: &Known<'_>, found: &mut Vec<Diagnosti
         let message = format!("works with '{}', but no agent goes by that name", target.name);
         let mut finding = Diagnostic::warning("unknown_target", &definition.path, target.place, message);
         if let Some(nearest) = known.alike(&target.name) {
-            finding = finding.hint(format!("the nearest name is {nearest}"));
+            finding = finding.hint(format!("the nearest name is {nearest}; [aliases] in agentbus.toml can say who is meant"));
         }
         found.push(finding);
     }

@@ -21,6 +21,10 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// How many files with front matter were found. Others are not definitions, and not counted.
     pub files: usize,
+    /// The agents that [`crate::reload`] kept as they were, since there is nothing right in their place.
+    pub kept: BTreeSet<Name>,
+    /// Those of them whose file is not there: the next time, they are not kept.
+    pub missing: BTreeSet<Name>,
 }
 
 impl Loaded {
@@ -43,19 +47,29 @@ impl Loaded {
 /// one folder are an error, and the first by path is kept. A file that is reached twice is read once.
 #[must_use]
 pub fn load(folders: &[PathBuf]) -> Loaded {
+    let mut loaded = read_all(folders);
+    extends::resolve(&mut loaded.definitions, &mut loaded.diagnostics);
+    introduce(&mut loaded.definitions);
+    loaded
+}
+
+/// Each definition by itself.
+pub(crate) fn read_all(folders: &[PathBuf]) -> Loaded {
     let mut loading = Loading::default();
     for (index, folder) in folders.iter().enumerate() {
         for path in walk::files(folder, &mut loading.loaded.diagnostics) {
             loading.file(index, &path, path == *folder);
         }
     }
-    let mut loaded = loading.loaded;
-    extends::resolve(&mut loaded.definitions, &mut loaded.diagnostics);
-    let known: BTreeSet<Name> = loaded.definitions.iter().flat_map(names).cloned().collect();
-    for definition in &mut loaded.definitions {
+    loading.loaded
+}
+
+/// Reads whom each works with, now that all names are known.
+pub(crate) fn introduce(definitions: &mut [Definition]) {
+    let known: BTreeSet<Name> = definitions.iter().flat_map(names).cloned().collect();
+    for definition in definitions {
         definition.find_integration(&known);
     }
-    loaded
 }
 
 /// Every name that an agent goes by.

@@ -127,6 +127,7 @@ fn weights(fields: &mut Fields<'_>) -> Option<Weights> {
         if !DIMENSIONS.contains(&name.as_str()) {
             dimensions.report.warning("unknown_dimension", place, format!("nothing scores by '{name}'"));
             dimensions.report.hint(format!("use one of {}", DIMENSIONS.join(", ")));
+            continue;
         }
         if dimension.value.is_null() {
             continue;

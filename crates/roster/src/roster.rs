@@ -1,29 +1,56 @@
 //! The agents that a query can go to, by their cards. Pure: whether an agent is live is asked of
 //! the caller. How a query finds its agent stands in `route.rs`.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use protocol::{Card, Name};
 
+use crate::score::{Document, Index};
+
 /// The agents that are known, by name.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Roster {
     cards: BTreeMap<Name, Card>,
+    /// Those that compete, as scoring reads them.
+    documents: BTreeMap<Name, Arc<Document>>,
+    /// Made when it is first looked at after a change: many agents often come at once.
+    index: OnceLock<Index>,
+}
+
+impl PartialEq for Roster {
+    fn eq(&self, other: &Self) -> bool {
+        self.cards == other.cards
+    }
 }
 
 impl Roster {
     /// A roster of these cards. Of two cards of one agent the later counts.
     pub fn new(cards: impl IntoIterator<Item = Card>) -> Self {
-        Self { cards: cards.into_iter().map(|card| (card.agent.clone(), card)).collect() }
+        let mut roster = Self::default();
+        for card in cards {
+            roster.insert(card);
+        }
+        roster
     }
 
     /// Adds an agent, or replaces its card. Returns the card that it had.
     pub fn insert(&mut self, card: Card) -> Option<Card> {
+        self.index.take();
+        if card.fallback {
+            self.documents.remove(&card.agent);
+        } else {
+            self.documents.insert(card.agent.clone(), Arc::new(Document::of(&card)));
+        }
         self.cards.insert(card.agent.clone(), card)
     }
 
     /// Removes an agent. Returns its card.
     pub fn remove(&mut self, name: &Name) -> Option<Card> {
+        self.index.take();
+        self.documents.remove(name);
         self.cards.remove(name)
     }
 
@@ -36,6 +63,11 @@ impl Roster {
     /// All cards, by name.
     pub fn cards(&self) -> impl Iterator<Item = &Card> {
         self.cards.values()
+    }
+
+    /// What scoring looks up.
+    pub(crate) fn index(&self) -> &Index {
+        self.index.get_or_init(|| Index::of(self.documents.values().cloned().collect()))
     }
 
     /// The agent that goes by this name: its own, or else a declared alias. Of several agents that

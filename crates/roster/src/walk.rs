@@ -6,12 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ignore::{DirEntry, WalkBuilder};
+use ignore::{DirEntry, Walk, WalkBuilder};
 
 use crate::{Diagnostic, Place};
 
 /// Folders that never hold definitions of their own. Others are searched, hidden ones too.
-const SKIPPED: [&str; 2] = [".git", "node_modules"];
+const SKIPPED: [&str; 3] = [".agentbus", ".git", "node_modules"];
 
 /// The `*.md` files of a folder, to the bottom, sorted by path. Links are followed, loops are not. A
 /// path that is a file is itself the only one.
@@ -27,10 +27,8 @@ pub(crate) fn files(folder: &Path, diagnostics: &mut Vec<Diagnostic>) -> Vec<Pat
         diagnostics.push(Diagnostic::error("unreadable", folder, Place::START, "is neither a file nor a folder"));
         return Vec::new();
     }
-    let mut builder = WalkBuilder::new(folder);
-    builder.standard_filters(false).follow_links(true).filter_entry(wanted);
     let mut files = Vec::new();
-    for entry in builder.build() {
+    for entry in walk(folder) {
         match entry {
             Ok(entry) if is_definition(&entry) => files.push(entry.into_path()),
             Ok(_) => {}
@@ -39,6 +37,18 @@ pub(crate) fn files(folder: &Path, diagnostics: &mut Vec<Diagnostic>) -> Vec<Pat
     }
     files.sort();
     files
+}
+
+/// Every folder in which [`load`](crate::load()) looks for definitions, this one first: for whoever watches them.
+/// None, where it is no folder.
+#[must_use]
+pub fn folders(folder: &Path) -> Vec<PathBuf> {
+    let is_folder = |entry: &DirEntry| entry.file_type().is_some_and(|kind| kind.is_dir());
+    walk(folder).flatten().filter(is_folder).map(DirEntry::into_path).collect()
+}
+
+fn walk(folder: &Path) -> Walk {
+    WalkBuilder::new(folder).standard_filters(false).follow_links(true).filter_entry(wanted).build()
 }
 
 /// At most `max` bytes and one more, by which the caller sees that there are more.

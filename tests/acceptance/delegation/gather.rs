@@ -90,7 +90,7 @@ async fn a_part_that_fails_and_a_part_that_is_late_are_named() {
     assert_eq!(parts[3], ("d".to_owned(), State::Failed, "There is no compiler here.".to_owned()));
     assert!(parts[4].0 == "e" && !parts[4].1.is_terminal(), "{:?}", parts[4]);
     let told = ended.notification();
-    assert!(told.contains("3 of 5") && told.contains("d: failed (no_tools)") && told.contains("e: no answer in time"), "{told}");
+    assert!(told.contains("3 of 5") && told.contains("d: failed (no_tools)") && told.contains("e: had not answered"), "{told}");
     sleepers.gone(1).await;
 
     let folder = tempfile::tempdir().expect("a folder");

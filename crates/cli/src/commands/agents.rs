@@ -72,12 +72,14 @@ fn unknown(name: &Name, roster: &Roster) -> Failure {
 }
 
 fn row(Presence { card, instances, waiting }: &Presence) -> [String; 8] {
+    // One that takes no more is on its way out; what it still has in hand counts.
+    let live = instances.iter().filter(|one| one.capacity > 0).count();
     let (load, capacity) = instances.iter().fold((0, 0), |(load, capacity), one| (load + one.load, capacity + one.capacity));
     let short = |text: &str| show::cut(&show::plain(text), CELL);
     [
         card.agent.to_string(),
         short(&card.handler),
-        instances.len().to_string(),
+        live.to_string(),
         format!("{load}/{capacity}"),
         trouble(instances),
         waiting.to_string(),
@@ -111,6 +113,14 @@ mod tests {
     #[test]
     fn a_row_sums_the_instances() {
         assert_eq!(row(present().first().unwrap()), ["qa-expert", "exec", "2", "3/8", "", "3", "get_a, get_b", "a b"]);
+    }
+
+    #[test]
+    fn an_instance_that_leaves_is_not_live_but_its_work_counts() {
+        let mut present = present();
+        let presence = present.first_mut().unwrap();
+        presence.instances.first_mut().unwrap().capacity = 0;
+        assert_eq!(row(presence).get(2..4).unwrap(), ["1", "3/4"]);
     }
 
     #[test]

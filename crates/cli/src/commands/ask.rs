@@ -11,6 +11,7 @@ use crate::{
     failure::{Exit, Failure},
     options::{Global, Question},
     printer, show,
+    spread::Spread,
 };
 
 /// Options of `ask`.
@@ -18,6 +19,8 @@ use crate::{
 pub(crate) struct Ask {
     #[command(flatten)]
     question: Question,
+    #[command(flatten)]
+    spread: Spread,
     /// Print the whole record as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -29,7 +32,7 @@ pub(crate) struct Ask {
 impl Ask {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         let query = match self.text {
-            Some(text) => Some(self.question.query(super::text(text).await?)?),
+            Some(text) => Some(self.spread.of(self.question.query(super::text(text).await?)?)?),
             None => None,
         };
         let bus = bus::connect(global, self.question.from.from.clone()).await?;

@@ -3,9 +3,10 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use roster::Diagnostic;
+use roster::{Config, Definition, Diagnostic};
 
 use crate::{
+    crew::CONFIG,
     failure::{Exit, Failure},
     printer, show,
 };
@@ -16,6 +17,9 @@ pub(crate) struct Lint {
     /// Files, and folders that are searched to the bottom
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// The configuration of the agents. Default: agentbus.toml in this directory, if it is there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print the findings as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -23,8 +27,9 @@ pub(crate) struct Lint {
 
 impl Lint {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        let loaded = roster::load(&self.paths);
+        let mut loaded = roster::load(&self.paths);
         let mut found = loaded.diagnostics.clone();
+        found.extend(self.configure(&mut loaded.definitions));
         found.extend(roster::lint(&loaded));
         found.sort_by(|one, next| (&one.file, one.place).cmp(&(&next.file, next.place)));
         if self.json {
@@ -35,6 +40,15 @@ impl Lint {
         let errors = found.iter().filter(|finding| finding.is_error()).count();
         printer::say(summary(loaded.files, errors, &found));
         Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(Exit::Ended as u8) })
+    }
+
+    /// Lays the configuration over the definitions: it says what else they are, and who goes by other names.
+    fn configure(&self, definitions: &mut [Definition]) -> Vec<Diagnostic> {
+        let usual = || Some(PathBuf::from(CONFIG)).filter(|path| path.exists());
+        let Some(path) = self.config.clone().or_else(usual) else { return Vec::new() };
+        let (config, mut found) = Config::read(&path);
+        found.extend(config.apply(definitions));
+        found
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     failure::Failure,
     options::{Global, Question},
     printer,
+    spread::{self, Spread},
 };
 
 /// Options of `post`.
@@ -21,8 +22,10 @@ use crate::{
 pub(crate) struct Post {
     #[command(flatten)]
     question: Question,
+    #[command(flatten)]
+    spread: Spread,
     /// A file with the whole query as JSON, its requester too; - for standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "to", "request_type", "tags", "timeout", "id", "priority"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "to", "request_type", "tags", "timeout", "id", "priority"], conflicts_with_all = spread::ALL)]
     file: Option<PathBuf>,
     /// Print id and sequence as JSON
     #[arg(long)]
@@ -40,7 +43,7 @@ impl Post {
                 agree(&self.question.from.from, &query.requesting_agent)?;
                 query
             }
-            (None, text) => self.question.query(super::text(text.unwrap_or_default()).await?)?,
+            (None, text) => self.spread.of(self.question.query(super::text(text.unwrap_or_default()).await?)?)?,
         };
         let bus = bus::connect(global, query.requesting_agent.clone()).await?;
         let receipt = bus.post(query).await?;

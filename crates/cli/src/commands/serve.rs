@@ -1,6 +1,6 @@
 //! `agentbus serve`: one part of a bus against a running NATS server. `up` is made of the same parts.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{convert::Infallible, path::Path, process::ExitCode, time::Duration};
 
 use agentbus::Name;
 use clap::{Args, Subcommand};
@@ -9,7 +9,7 @@ use nats::Connection;
 
 use crate::{
     bus,
-    crew::{self, Agents},
+    crew::{self, Agents, Crew},
     failure::Failure,
     keeping::Keeping,
     options::Global,
@@ -32,28 +32,41 @@ enum Part {
     /// Route queries and track them; several coordinators share the work
     Coordinator(Keeping),
     /// Run agents
-    Agents(Agents),
+    Agents(Hosted),
+}
+
+/// Options of `serve agents`.
+#[derive(Debug, Args)]
+struct Hosted {
+    #[command(flatten)]
+    agents: Agents,
+    /// Reload the agents when their files change
+    #[arg(long)]
+    watch: bool,
 }
 
 impl Serve {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         match self.part {
             Part::Coordinator(keeping) => coordinator(global, &keeping).await,
-            Part::Agents(agents) => {
-                let definitions = agents.load()?;
-                let options = bus::options(global, crew::host()?)?;
-                let starting = async {
-                    let staff = agents.staff(options, &definitions).await?;
-                    staff.describe();
-                    Ok(staff)
-                };
-                if let Some(staff) = until_stopped(starting).await? {
-                    staff.drain(GRACE).await;
-                }
-                Ok(ExitCode::SUCCESS)
-            }
+            Part::Agents(hosted) => agents(global, hosted).await,
         }
     }
+}
+
+async fn agents(global: &Global, Hosted { agents, watch }: Hosted) -> Result<ExitCode, Failure> {
+    let plan = agents.plan()?;
+    let options = bus::options(global, crew::host()?)?;
+    let starting = async {
+        let crew = Crew::start(&agents, plan, options, watch).await?;
+        crew.describe();
+        Ok(crew)
+    };
+    let crew = until_stopped(starting, async |crew: &mut Crew| crew.follow().await).await?;
+    if let Some(crew) = crew {
+        crew.drain(GRACE).await;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn coordinator(global: &Global, keeping: &Keeping) -> Result<ExitCode, Failure> {
@@ -65,23 +78,29 @@ async fn coordinator(global: &Global, keeping: &Keeping) -> Result<ExitCode, Fai
         printer::data(format!("coordinator {} serves the bus '{}' at {url}", coordinator.instance(), connection.space()));
         Ok((coordinator, connection))
     };
-    if let Some((coordinator, connection)) = until_stopped(starting).await? {
+    if let Some((coordinator, connection)) = until_stopped(starting, async |_| std::future::pending().await).await? {
         coordinator.drain().await;
         connection.close().await;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts a part, tells a supervisor that it is ready, and returns it when it is to stop. None, if
-/// that came before it had started.
-async fn until_stopped<T>(starting: impl Future<Output = Result<T, Failure>>) -> Result<Option<T>, Failure> {
+/// Starts a part, tells a supervisor that it is ready, lets it `run`, which never ends, and returns it when it is
+/// to stop. None, if that came before it had started.
+async fn until_stopped<T>(
+    starting: impl Future<Output = Result<T, Failure>>,
+    run: impl AsyncFnOnce(&mut T) -> Infallible,
+) -> Result<Option<T>, Failure> {
     let mut stop = std::pin::pin!(super::told_to_stop());
-    let part = tokio::select! {
+    let mut part = tokio::select! {
         started = starting => started?,
         stop = &mut stop => return stop.map(|()| None),
     };
     supervisor::ready();
-    stop.await?;
+    tokio::select! {
+        stop = &mut stop => stop?,
+        never = run(&mut part) => match never {},
+    }
     supervisor::stopping();
     Ok(Some(part))
 }

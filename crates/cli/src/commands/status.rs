@@ -28,12 +28,12 @@ impl Status {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         let bus = bus::connect(global, self.from.from).await?;
         let record = bus.status(self.id).await?;
-        bus.close().await;
         if self.json {
             printer::json(&record);
         } else {
-            show::record(&record);
+            show::record(&record, super::history::kin(&bus, &record).await.as_ref());
         }
+        bus.close().await;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -16,7 +16,7 @@ use nats::{
 
 use crate::{
     bus,
-    crew::{self, Agents},
+    crew::{self, Agents, Crew, Plan},
     embedded::{self, Embedded},
     failure::{Exit, Failure},
     home::Home,
@@ -45,6 +45,9 @@ pub(crate) struct Up {
     /// Where the embedded server listens. Default: 127.0.0.1:4222, or another port if that is taken
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "nats", value_parser = address)]
     listen: Option<SocketAddr>,
+    /// Leave the agents as they are when their files change
+    #[arg(long)]
+    no_watch: bool,
     /// When acknowledged messages are forced to the disk: always, or this often, as in 2m
     #[arg(long, value_name = "always|DURATION", default_value = "always", value_parser = fsync)]
     fsync: FsyncArg,
@@ -80,7 +83,7 @@ impl Up {
             self.keeping.fits_one_server()?;
         }
         // What is wrong with the agents is said before anything is started.
-        let definitions = self.agents.load()?;
+        let plan = self.agents.plan()?;
         home.make(self.adopt)?;
         let _claim = home.claim().await?;
         let embedded = match &global.nats {
@@ -88,7 +91,7 @@ impl Up {
             None => Some(Embedded::start(self.server_options(&home).await?).await?),
         };
         let url = embedded.as_ref().map_or_else(|| global.nats.clone().unwrap_or_default(), |embedded| embedded.url.clone());
-        let ran = self.serve(global, &url, &home, definitions, embedded).await;
+        let ran = self.serve(global, &url, &home, plan, embedded).await;
         home.release();
         ran
     }
@@ -102,35 +105,32 @@ impl Up {
         Ok(options)
     }
 
-    async fn serve(
-        &self,
-        global: &Global,
-        url: &str,
-        home: &Home,
-        definitions: Vec<roster::Definition>,
-        embedded: Option<Embedded>,
-    ) -> Result<ExitCode, Failure> {
+    async fn serve(&self, global: &Global, url: &str, home: &Home, plan: Plan, embedded: Option<Embedded>) -> Result<ExitCode, Failure> {
         let options = bus::options_at(global, url, agentbus::Name::coordinator())?;
         let connection = Connection::open(options).await.map_err(|error| bus::away(error, url))?;
         let server_version = connection.server_version();
         let coordinator = Coordinator::start(connection.clone(), self.keeping.options(home.path())).await?;
-        let staff = self.agents.staff(bus::options_at(global, url, crew::host()?)?, &definitions).await?;
+        let options = bus::options_at(global, url, crew::host()?)?;
+        let mut crew = Crew::start(&self.agents, plan, options, !self.no_watch).await?;
         home.announce(url, connection.space())?;
         let how = if embedded.is_some() { "started here" } else { "not started here" };
         printer::data(format!("agentbus {} is up", env!("CARGO_PKG_VERSION")));
         printer::data(format!("  server       nats-server {server_version} at {} ({how})", bus::shown(url)));
         printer::data(format!("  data         {}", home.path().display()));
         printer::data(format!("  coordinator  {}", coordinator.instance()));
-        staff.describe();
+        crew.describe();
         let stop = super::told_to_stop();
-        staff.next_steps(self.data != Path::new(HOME), url);
+        crew.next_steps(self.data != Path::new(HOME), url);
         supervisor::ready();
 
-        let (code, embedded) = wait(embedded, stop).await?;
+        let (code, embedded) = tokio::select! {
+            over = wait(embedded, stop) => over?,
+            never = crew.follow() => match never {},
+        };
         supervisor::stopping();
         printer::say("draining; Ctrl-C again ends it at once");
         let drained = async {
-            staff.drain(GRACE).await;
+            crew.drain(GRACE).await;
             coordinator.drain().await;
             connection.close().await;
             if let Some(embedded) = embedded {

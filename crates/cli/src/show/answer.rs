@@ -1,7 +1,7 @@
 //! An answer for its requester: the delivery notification, then what is known, and how, and what
 //! is not. It must never make evidence look like an answer.
 
-use agentbus::{Answer, Ended, FactKind};
+use agentbus::{Ended, Fact, FactKind};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -9,6 +9,7 @@ use super::{
     ending,
     fact::{EVIDENCE, Quoted},
     fields::Fields,
+    parts,
     plain::{lines, plain},
     style::{bold, dim, yellow},
 };
@@ -32,13 +33,19 @@ pub(super) fn text(ended: &Ended) -> String {
     let mut out = Fields::default();
     out.line(ending::text(ended.state, ended.answer.as_deref(), ended.close.as_ref()).trim_end());
     if let Some(answer) = &ended.answer {
-        match answer.result.as_ref().and_then(context) {
-            Some(context) => topics(&mut out, &context),
-            None => other(&mut out, answer),
-        }
-        unknown(&mut out, answer);
+        content(&mut out, answer.result.as_ref(), &answer.facts, &answer.unknown);
+        parts::show(&mut out, &answer.parts);
     }
     out.finish()
+}
+
+/// What an answer says besides its delivery notification.
+pub(super) fn content(out: &mut Fields, result: Option<&Value>, facts: &[Fact], unknown: &[String]) {
+    match result.and_then(context) {
+        Some(context) => topics(out, &context),
+        None => other(out, result, facts),
+    }
+    not_known(out, unknown);
 }
 
 fn context(result: &Value) -> Option<Context> {
@@ -70,27 +77,27 @@ fn evidence<'a>(out: &mut Fields, facts: impl Iterator<Item = &'a Quoted>) {
 }
 
 /// An answer of any other shape: as JSON, and under it the facts that it rests on.
-fn other(out: &mut Fields, answer: &Answer) {
-    if let Some(result) = &answer.result {
+fn other(out: &mut Fields, result: Option<&Value>, facts: &[Fact]) {
+    if let Some(result) = result {
         out.line("");
         let json = serde_json::to_string_pretty(result).unwrap_or_default();
         out.line(result.as_str().map_or_else(|| lines(&json), lines));
     }
-    if answer.facts.is_empty() {
+    if facts.is_empty() {
         return;
     }
     out.heading("facts");
-    let of = |kind| answer.facts.iter().filter(move |fact| fact.kind == kind).map(Quoted::from);
+    let of = |kind| facts.iter().filter(move |fact| fact.kind == kind).map(Quoted::from);
     of(FactKind::Value).for_each(|fact| fact.show(out, "  "));
     evidence(out, of(FactKind::Evidence).collect::<Vec<_>>().iter());
 }
 
-fn unknown(out: &mut Fields, answer: &Answer) {
-    if answer.unknown.is_empty() {
+fn not_known(out: &mut Fields, unknown: &[String]) {
+    if unknown.is_empty() {
         return;
     }
     out.heading("unknown");
-    for topic in &answer.unknown {
+    for topic in unknown {
         out.line(format_args!("  {}", plain(topic)));
     }
 }
@@ -100,7 +107,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use crate::show::testing::uncoloured;
-    use agentbus::{QueryId, State};
+    use agentbus::{Answer, QueryId, State};
     use serde_json::json;
 
     fn quoted(key: &str, value: Value, by: &str) -> Value {

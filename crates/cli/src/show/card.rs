@@ -42,7 +42,8 @@ fn live(Instance { instance, capacity, load, heard_at, trouble }: &Instance) -> 
         Some(Trouble::Stalled) => red("; stalled: it took work and showed no progress for too long"),
         None => String::new(),
     };
-    format!("{}: {load} of {capacity} in hand, heard {}{trouble}", instance.as_str(), moment(*heard_at))
+    let hands = if *capacity == 0 { format!("leaving, {load} in hand") } else { format!("{load} of {capacity} in hand") };
+    format!("{}: {hands}, heard {}{trouble}", instance.as_str(), moment(*heard_at))
 }
 
 #[cfg(test)]
@@ -89,6 +90,12 @@ mod tests {
           live       deaf: 0 of 1 in hand, heard 2026-11-21 09:00:00 UTC; deaf: it did not accept its last assignment
           live       stalled: 0 of 1 in hand, heard 2026-11-21 09:00:00 UTC; stalled: it took work and showed no progress for too long
         ");
+    }
+
+    #[test]
+    fn an_instance_that_leaves() {
+        let leaving = json!({ "instance": "i7", "capacity": 0, "load": 2, "heard_at": "2026-11-21T09:00:00Z" });
+        assert_eq!(live(&serde_json::from_value(leaving).unwrap()), "i7: leaving, 2 in hand, heard 2026-11-21 09:00:00 UTC");
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) fn text(dead: &DeadLetters) -> String {
 }
 
 fn one(out: &mut Fields, letter: &Record) {
-    record::head(out, letter);
+    record::head(out, letter, None);
     if let Some(close) = &letter.close {
         out.field("why", format_args!("{}: {}", red(plain(&close.code)), plain(&close.message)));
     }

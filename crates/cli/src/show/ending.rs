@@ -23,10 +23,7 @@ pub(super) fn text(state: State, answer: Option<&Answer>, close: Option<&Close>)
         state => out.line(format_args!("{}: {notification}", style::state(state))),
     }
     if let Some((answer, failure)) = answer.and_then(|answer| Some((answer, answer.failure.as_ref()?))) {
-        // Said once is enough: an agent's notification of a failure is often the failure itself.
-        let code = plain(&failure.code);
-        let why = if failure.message == answer.delivery { code } else { format!("{} ({code})", plain(&failure.message)) };
-        out.field("why", why);
+        out.field("why", why(failure, Some(&answer.delivery)));
         out.field("hint", hint(failure));
     }
     if let Some(close) = close.filter(|_| answer.is_none()) {
@@ -34,6 +31,12 @@ pub(super) fn text(state: State, answer: Option<&Answer>, close: Option<&Close>)
         out.field("hint", close.hint.as_deref().map(plain).unwrap_or_default());
     }
     out.finish()
+}
+
+/// Why it failed. Said once is enough: an agent's notification of a failure is often the failure itself.
+pub(super) fn why(failure: &Failure, delivery: Option<&str>) -> String {
+    let code = plain(&failure.code);
+    if delivery == Some(failure.message.as_str()) { code } else { format!("{} ({code})", plain(&failure.message)) }
 }
 
 /// What can be done about a failure, where its agent says so.

@@ -1,7 +1,7 @@
 //! Everything that happened to a query: its messages with what became of them, its attempts, and
 //! why its agent was chosen.
 
-use agentbus::{Message, Record};
+use agentbus::{Message, Record, Tree};
 use protocol::{Attempt, Logged, Verdict};
 use serde_json::Value;
 
@@ -19,9 +19,9 @@ use super::{
 const STDERR: usize = 20;
 
 /// The whole record.
-pub(super) fn text(record: &Record) -> String {
+pub(super) fn text(record: &Record, tree: Option<&Tree>) -> String {
     let mut out = Fields::default();
-    out.line(record::text(record).trim_end());
+    out.line(record::text(record, tree).trim_end());
     out.heading("messages");
     for logged in &record.messages {
         out.line(message(record, logged));
@@ -32,7 +32,7 @@ pub(super) fn text(record: &Record) -> String {
     }
     if let Some(decision) = &record.decision {
         out.heading("decision");
-        out.indented(&decision::text(decision));
+        out.indented(&decision::brief(decision));
     }
     out.finish()
 }
@@ -94,7 +94,7 @@ mod tests {
         late.body = json!({ "requesting_agent": "alice", "reason": "too\u{1b}[2J late" });
         late.to = "coordinator\u{202e}".to_owned();
         record.messages.push(late);
-        insta::assert_snapshot!(uncoloured(&text(&record)), @r"
+        insta::assert_snapshot!(uncoloured(&text(&record, None)), @r"
         0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3  completed
           asked by   alice, 2026-01-05 09:00:00 UTC
           question   get_demo_context: Demo context needed: team size and build tools.
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn attempts_with_their_times() {
-        insta::assert_snapshot!(uncoloured(&text(&example("dead"))), @r"
+        insta::assert_snapshot!(uncoloured(&text(&example("dead"), None)), @r"
         0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3  dead
           asked by   alice, 2026-01-05 09:00:00 UTC
           question   get_demo_context: Demo context needed: team size and build tools.
@@ -151,7 +151,7 @@ mod tests {
         failure.message = "exit code 3: no room\u{9b}2J left\nat all".to_owned();
         let stderr: String = (1..=30).map(|line| format!("line {line}\u{1b}[2J\n")).collect();
         failure.extra.extend([("stderr_tail".to_owned(), stderr.into()), ("hint".to_owned(), "make\u{202e} room".into())]);
-        let text = uncoloured(&text(&record));
+        let text = uncoloured(&text(&record, None));
         let shown: Vec<_> = text.lines().skip_while(|line| !line.starts_with("  2  builder")).collect();
         assert_eq!(shown.len(), 4 + STDERR, "{text}");
         insta::assert_snapshot!(shown.iter().take(5).chain(shown.last()).copied().collect::<Vec<_>>().join("\n"), @r"
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn bytes_that_were_no_query() {
-        insta::assert_snapshot!(uncoloured(&text(&example("rejected-bytes"))), @r"
+        insta::assert_snapshot!(uncoloured(&text(&example("rejected-bytes"), None)), @r"
         0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3  rejected
           asked by   alice, 2026-01-05 09:00:00 UTC
           question   cannot be read

@@ -18,22 +18,28 @@ mod fact;
 mod fields;
 mod gist;
 mod history;
+mod kin;
 mod nearest;
+mod parts;
 mod plain;
+mod points;
 mod record;
 mod style;
 mod table;
 #[cfg(test)]
 mod testing;
 mod time;
+mod tree;
 
-use agentbus::{Decision, Ended, Presence, Record, protocol::DeadLetters};
+use agentbus::{Decision, Ended, Presence, Record, Tree, protocol::DeadLetters};
+use jiff::Timestamp;
 
 pub(crate) use amount::{bytes, count};
 pub(crate) use diagnostic::diagnostics;
 pub(crate) use entry::{entry, entry_json};
 pub(crate) use fact::{facts, rows as fact_rows};
 pub(crate) use gist::progress;
+pub(crate) use kin::has_kin;
 pub(crate) use nearest::nearest;
 pub(crate) use plain::{cut, plain};
 pub(crate) use style::{green, red, yellow};
@@ -47,19 +53,29 @@ pub(crate) fn answer(ended: &Ended) {
     printer::data(answer::text(ended));
 }
 
-/// Prints where a query stands.
-pub(crate) fn record(record: &Record) {
-    printer::data(record::text(record));
+/// Prints where a query stands, and what it has to do with others.
+pub(crate) fn record(record: &Record, tree: Option<&Tree>) {
+    printer::data(record::text(record, tree));
 }
 
 /// Prints everything that happened to a query.
-pub(crate) fn history(record: &Record) {
-    printer::data(history::text(record));
+pub(crate) fn history(record: &Record, tree: Option<&Tree>) {
+    printer::data(history::text(record, tree));
+}
+
+/// Draws a query with all that was asked on its behalf.
+pub(crate) fn tree(tree: &Tree) {
+    printer::data(tree::text(tree, Timestamp::now()));
 }
 
 /// Prints dead letters.
 pub(crate) fn dead(dead: &DeadLetters) {
     printer::data(dead::text(dead));
+}
+
+/// Who answers a query, and why, as text.
+pub(crate) fn decision_text(decision: &Decision) -> String {
+    decision::text(decision)
 }
 
 /// Prints who answers a query, and why.

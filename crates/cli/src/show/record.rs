@@ -1,6 +1,6 @@
 //! Where a query stands.
 
-use agentbus::Record;
+use agentbus::{Record, Tree};
 use protocol::{Attempt, DEFAULT_ATTEMPTS};
 use serde_json::Value;
 
@@ -8,27 +8,30 @@ use super::{
     ending,
     fields::Fields,
     gist::short,
+    kin,
     plain::{plain, word},
     style,
     time::{moment, span},
 };
 
-/// The record without its messages.
-pub(super) fn text(record: &Record) -> String {
+/// The record without its messages; with what a coordinator tells of its kin, where that was asked.
+pub(super) fn text(record: &Record, tree: Option<&Tree>) -> String {
     let mut out = Fields::default();
-    head(&mut out, record);
+    head(&mut out, record, tree);
     if record.state.is_terminal() {
         out.line("");
         out.line(ending::text(record.state, record.answer.as_deref(), record.close.as_ref()).trim_end());
     }
+    kin::parts(&mut out, record, tree);
     out.finish()
 }
 
 /// The facts about a query, from its state to its deadline.
-pub(super) fn head(out: &mut Fields, record: &Record) {
+pub(super) fn head(out: &mut Fields, record: &Record, tree: Option<&Tree>) {
     out.line(format_args!("{}  {}", style::bold(record.id), style::state(record.state)));
     out.field("asked by", format_args!("{}, {}", record.requester, moment(record.posted_at)));
     out.field("question", question(&record.query));
+    kin::head(out, record, tree);
     out.field("replays", record.query.get("replays").and_then(Value::as_str).map(plain).unwrap_or_default());
     out.field("waits for", record.waiting_for.as_deref().map(plain).unwrap_or_default());
     if let Some(last) = record.attempts.last() {
@@ -74,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_completed_query() {
-        insta::assert_snapshot!(uncoloured(&text(&example("completed"))), @r"
+        insta::assert_snapshot!(uncoloured(&text(&example("completed"), None)), @r"
         0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3  completed
           asked by   alice, 2026-01-05 09:00:00 UTC
           question   get_demo_context: Demo context needed: team size and build tools.
@@ -88,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_query_that_waits() {
-        insta::assert_snapshot!(uncoloured(&text(&example("waiting"))), @r"
+        insta::assert_snapshot!(uncoloured(&text(&example("waiting"), None)), @r"
         0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3  posted
           asked by   alice, 2026-01-05 09:00:00 UTC
           question   get_demo_context: Demo context needed: team size and build tools.
@@ -99,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_query_whose_attempts_are_spent() {
-        insta::assert_snapshot!(uncoloured(&text(&example("dead"))), @r"
+        insta::assert_snapshot!(uncoloured(&text(&example("dead"), None)), @r"
         0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3  dead
           asked by   alice, 2026-01-05 09:00:00 UTC
           question   get_demo_context: Demo context needed: team size and build tools.
@@ -113,7 +116,7 @@ mod tests {
 
     #[test]
     fn bytes_that_were_no_query() {
-        insta::assert_snapshot!(uncoloured(&text(&example("rejected-bytes"))), @r"
+        insta::assert_snapshot!(uncoloured(&text(&example("rejected-bytes"), None)), @r"
         0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3  rejected
           asked by   alice, 2026-01-05 09:00:00 UTC
           question   cannot be read

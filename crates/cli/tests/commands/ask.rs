@@ -32,6 +32,18 @@ async fn asking() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn asking_several() {
+    let bus = RunningBus::start("ask");
+    let _all = (bus.builder().await, bus.clumsy().await);
+    let both = ["ask", "--gather", "to=builder,clumsy", "--type", "build"];
+    bus.case("gathered", &[&both[..], &["server and client"]].concat());
+    bus.case("gathered_json", &[&both[..], &["--json", "server and client"]].concat());
+    bus.case("gathered_from_too_few", &["ask", "--gather", "to=clumsy,bilder", "--budget", "tokens=5000", "server and client"]);
+    bus.case("gathered_from_the_best", &["ask", "--gather", "top=2", "--type", "build", "--until", "first", "server and client"]);
+    bus.case("gathered_from_nobody_known", &["ask", "--gather", "to=builder,bilder", "--type", "build", "server and client"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_does_not_come() {
     let bus = RunningBus::start("ask");
     let _sleeper = bus.sleeper().await;
@@ -64,4 +76,13 @@ fn wrong_use() {
     folder.case("reserved_name", &["ask", "--from", "coordinator", "hello"]);
     folder.case("bad_priority", &["ask", "--priority", "urgent", "hello"]);
     folder.case("too_long_a_timeout", &["ask", "--timeout", "8d", "hello"]);
+    folder.case("bad_gather", &["ask", "--gather", "everybody", "hello"]);
+    folder.case("gathering_from_one_twice", &["ask", "--gather", "to=qa,qa", "hello"]);
+    folder.case("gathering_from_none", &["ask", "--gather", "top=0", "hello"]);
+    folder.case("gathering_and_one_agent", &["ask", "--gather", "all", "--to", "qa", "hello"]);
+    folder.case("until_without_gathering", &["ask", "--until", "first", "hello"]);
+    folder.case("bad_until", &["ask", "--gather", "all", "--until", "2", "hello"]);
+    folder.case("more_answers_than_are_asked", &["ask", "--gather", "to=qa,builder", "--until", "quorum=3", "hello"]);
+    folder.case("bad_budget", &["ask", "--budget", "dollars=5", "hello"]);
+    folder.case("too_deep_a_budget", &["ask", "--budget", "queries=5,depth=33", "hello"]);
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use agentbus::{Agent, Bus, Done, Fault, Handler, Name, Options, Serving, Task, protocol::Extra};
+use agentbus::{Agent, Bus, Done, Fault, Handler, Name, Options, Query, Serving, Task, protocol::Extra};
 use serde_json::json;
 use testkit::{Process, eventually};
 
@@ -87,6 +87,20 @@ impl RunningBus {
     /// `clumsy`: fails for good.
     pub(crate) async fn clumsy(&self) -> (Bus, Serving) {
         self.serve("clumsy", "break", |_: Task| async { Err::<Done, _>(Fault::fail("no_tools", "There is no compiler here.")) }).await
+    }
+
+    /// `planner`: asks `builder` and somebody who is not there, on behalf of what it is asked.
+    pub(crate) async fn planner(&self) -> (Bus, Serving) {
+        self.serve("planner", "plan", |task: Task| async move {
+            let mut delivered = Vec::new();
+            for target in ["builder", "nobody"] {
+                let mut query = Query::new(task.agent().clone(), "build", task.text());
+                query.target = Some(named(target));
+                delivered.push(task.ask(query).await?.ended().await?.notification().to_owned());
+            }
+            Ok(Done::new(delivered.join(" ")))
+        })
+        .await
     }
 
     /// `sleeper`: takes a query and never answers it.

@@ -16,6 +16,8 @@ const FILTERS: &[(&str, &str)] = &[
     (r"\b[0-9a-f]{32}\b", "[instance]"),
     (r" *\+\d+\.\d{3}s", " +[s]"),
     (r"after (\d+h)?(\d+m)?\d+(\.\d{3})?s", "after [s]"),
+    // How long a query of a tree took.
+    (r" +\d+\.\d{3}s  ", "  [s]  "),
     // The age in a table, with what fills its column.
     (r"  \d{1,2}[smh]  +", "  [age]  "),
     // Where the server is, and what it is; other programs on this machine are no matter.

@@ -22,6 +22,8 @@ fn posting() {
     bus.case("a_file_that_is_no_query", &["post", "--file", "short.json"]);
     bus.case("another_name_than_the_file", &["post", "--from", "alice", "--file", "query.json"]);
     bus.case("a_file_and_a_timeout", &["post", "--timeout", "5s", "--file", "query.json"]);
+    bus.case("a_file_and_a_gathering", &["post", "--gather", "all", "--file", "query.json"]);
+    bus.case("gathering", &["post", "--gather", "to=qa-expert,powershell-5.1-expert", "--gather-timeout", "5s", "--failover", "hello"]);
     bus.case("a_file_and_a_text", &["post", "--file", "query.json", "hello"]);
     bus.case("nothing_to_post", &["post"]);
 }

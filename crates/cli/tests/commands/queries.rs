@@ -38,6 +38,28 @@ async fn what_is_on_record() {
     bus.case("history_of_no_query", &["history", NONE]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_on_a_querys_behalf() {
+    let bus = RunningBus::start("queries");
+    let _all = (bus.builder().await, bus.planner().await);
+    bus.run(&["ask", "--id", DONE, "--type", "plan", "server and client"]);
+    let tree = bus.case("history_tree", &["history", "--tree", DONE]);
+    bus.case("history_tree_json", &["history", "--tree", "--json", DONE]);
+    bus.case("history_tree_of_no_query", &["history", "--tree", NONE]);
+
+    let child = |agent: &str| {
+        let line = tree.stdout.lines().find(|line| line.contains(agent)).expect("a branch");
+        line.split_whitespace().find(|word| word.len() == DONE.len()).expect("an id").to_owned()
+    };
+    let built = child("builder");
+    for (name, args) in [("status_of_a_sub_query", vec!["status"]), ("history_of_a_sub_query", vec!["history"])] {
+        let output = bus.run(&[&args[..], &[&built]].concat());
+        bus.keep(name, &[&args[..], &["ID"]].concat(), "", &output);
+    }
+    bus.run(&["ask", "--id", LOST, "--gather", "to=builder,qa-expert", "--type", "build", "server and client"]);
+    bus.case("status_of_a_gathering", &["status", LOST]);
+}
+
 #[test]
 fn wrong_use() {
     let folder = Folder::new("queries");

@@ -34,11 +34,23 @@ pub struct ContextAnswer {
     pub delivery: String,
 }
 
-/// Answers a query's text from the given facts. The order of the facts does not matter.
+/// A fact that somebody gave when asked for topics: it bears on them, whatever its words are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Given {
+    /// The fact.
+    pub fact: Fact,
+    /// The topics that it was given for, in the requester's words. On others it bears as any fact does.
+    pub topics: Vec<String>,
+    /// How it bears on them.
+    pub bearing: Bearing,
+}
+
+/// Answers a query's text from facts: those that are known, and those that were given for it. The order of the facts
+/// does not matter.
 #[must_use]
-pub fn answer(text: &str, facts: &[Fact]) -> ContextAnswer {
-    let subjects = sorted(facts);
-    let found: Vec<_> = topics(text).into_iter().map(|topic| Found::new(topic, &subjects)).collect();
+pub fn answer(text: &str, facts: &[Fact], given: &[Given]) -> ContextAnswer {
+    let subjects = sorted(facts.iter().chain(given.iter().map(|given| &given.fact)));
+    let found: Vec<_> = topics(text).into_iter().map(|topic| Found::new(topic, &subjects, given)).collect();
     let used = |subject: &&Subject| found.iter().any(|found| found.names(subject.fact()));
     ContextAnswer {
         facts: subjects.iter().filter(used).map(|subject| subject.fact().clone()).collect(),
@@ -50,9 +62,9 @@ pub fn answer(text: &str, facts: &[Fact]) -> ContextAnswer {
 
 /// The facts in the order of an answer, each once. Facts that differ in anything are different
 /// ones, so that the order is total and the input's order leaves no trace.
-fn sorted(facts: &[Fact]) -> Vec<Subject<'_>> {
+fn sorted<'a>(facts: impl Iterator<Item = &'a Fact>) -> Vec<Subject<'a>> {
     let order = |fact: &&Fact| (fact.key.clone(), fact.observed_by.clone(), Reverse(fact.observed_at), json!(fact).to_string());
-    let mut facts: Vec<_> = facts.iter().collect();
+    let mut facts: Vec<_> = facts.collect();
     facts.sort_by_cached_key(order);
     facts.dedup();
     facts.into_iter().map(Subject::new).collect()
@@ -74,9 +86,13 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn new(topic: Topic, subjects: &[Subject<'a>]) -> Self {
+    fn new(topic: Topic, subjects: &[Subject<'a>], given: &[Given]) -> Self {
+        let given: Vec<_> = given.iter().filter(|given| given.topics.contains(&topic.text)).collect();
         let bearing = |wanted| {
-            let bears = |subject: &&Subject| subject.bearing(&topic) == Some(wanted);
+            let given_as = |fact: &Fact| given.iter().find(|given| given.fact == *fact).map(|given| given.bearing);
+            // An answer is more than evidence, and comes before it.
+            let best = |subject: &Subject| subject.bearing(&topic).into_iter().chain(given_as(subject.fact())).min();
+            let bears = |subject: &&Subject| best(subject) == Some(wanted);
             newest_first(subjects.iter().filter(bears).map(Subject::fact).collect())
         };
         let (facts, evidence) = (bearing(Bearing::Answers), bearing(Bearing::Evidence));
@@ -174,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_seeds_query_is_answered_from_facts_alone() {
-        let answer = answer(SEED, &known_facts());
+        let answer = answer(SEED, &known_facts(), &[]);
         assert_eq!(answer.delivery, "Answered 3 of 6 topics: 2 known, 1 by evidence only; 3 unknown.");
         assert_eq!(answer.unknown, ["current infrastructure", "pain points", "growth projections"]);
 
@@ -208,14 +224,14 @@ mod tests {
     #[test]
     fn committers_alone_never_make_a_team_size_known() {
         let facts: Vec<_> = known_facts().into_iter().filter(|fact| fact.key.as_str() != "team.size").collect();
-        let answer = answer("team size", &facts);
+        let answer = answer("team size", &facts, &[]);
         assert_eq!(answer.delivery, "Answered 1 of 1 topic: 0 known, 1 by evidence only; 0 unknown.");
         assert_eq!(topic(&answer, "team size")["facts"], json!([]));
     }
 
     #[test]
     fn without_facts_all_is_unknown() {
-        let answer = answer(SEED, &[]);
+        let answer = answer(SEED, &[], &[]);
         assert_eq!((answer.facts.len(), answer.unknown.len()), (0, 6));
         assert_eq!(answer.delivery, "Answered 0 of 6 topics: 0 known, 0 by evidence only; 6 unknown.");
     }
@@ -246,7 +262,7 @@ mod tests {
         fn the_order_of_facts_leaves_no_trace(
             (facts, shuffled) in prop::collection::vec(any_fact(), 0..12).prop_flat_map(|facts| (Just(facts.clone()), Just(facts).prop_shuffle()))
         ) {
-            let (one, other) = (answer(SEED, &facts), answer(SEED, &shuffled));
+            let (one, other) = (answer(SEED, &facts, &[]), answer(SEED, &shuffled, &[]));
             prop_assert_eq!(one.result.to_string(), other.result.to_string());
             prop_assert_eq!(json!(one.facts).to_string(), json!(other.facts).to_string());
             prop_assert_eq!((one.unknown, one.delivery), (other.unknown, other.delivery));
@@ -254,7 +270,7 @@ mod tests {
 
         #[test]
         fn nothing_is_said_that_is_not_in_a_fact_or_in_the_query(facts in prop::collection::vec(any_fact(), 0..12)) {
-            let answer = answer(SEED, &facts);
+            let answer = answer(SEED, &facts, &[]);
             let mut said = BTreeSet::new();
             atoms(&answer.result, &mut said);
             atoms(&json!([answer.facts, answer.unknown]), &mut said);
@@ -269,7 +285,7 @@ mod tests {
 
         #[test]
         fn a_topic_is_known_only_by_a_value_of_its_key(facts in prop::collection::vec(any_fact(), 0..12)) {
-            let answer = answer("team size", &facts);
+            let answer = answer("team size", &facts, &[]);
             let told = facts.iter().any(|fact| json!(fact.kind) == "value" && ["team.size", "size.team"].contains(&fact.key.as_str()));
             prop_assert_eq!(topic(&answer, "team size")["status"] == "known", told);
         }

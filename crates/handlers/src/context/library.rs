@@ -4,16 +4,17 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
 use agentbus::{Bus, Done, Error, Fact, FactKey, Facts, Fault, Name, Task};
 use jiff::Timestamp;
+use roster::MayCost;
 use tokio::sync::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{answer, harvest::Harvest};
+use super::{answer, experts::consult, harvest::Harvest};
 use crate::{
     exec::nests_too_deeply,
     inspect::inspect,
@@ -30,13 +31,14 @@ pub struct Library {
     harvest: Harvest,
     workdir: PathBuf,
     observer: Name,
-    probes: Probes,
+    /// Each query runs those that there were when it came.
+    probes: RwLock<Arc<Probes>>,
     inspected: Mutex<Option<Instant>>,
 }
 
 impl Library {
     /// Opens the fact store and begins to harvest progress reports and answers. `observer` signs what the
-    /// inspectors find in `workdir`; `probes` are run when a query asks for what they observe.
+    /// inspectors find in `workdir`. It has no probes yet ([`Library::take_up`]).
     ///
     /// # Errors
     /// `no_ledger`, `unavailable`.
@@ -44,28 +46,47 @@ impl Library {
         bus: &Bus,
         workdir: PathBuf,
         observer: Name,
-        probes: Probes,
         tasks: &TaskTracker,
         stop: CancellationToken,
     ) -> Result<Arc<Self>, Error> {
         let facts = bus.facts().await?;
         let harvest = Harvest::start(bus, facts.clone(), observer.clone(), tasks, stop).await?;
-        Ok(Arc::new(Self { facts, harvest, workdir, observer, probes, inspected: Mutex::new(None) }))
+        Ok(Arc::new(Self { facts, harvest, workdir, observer, probes: RwLock::default(), inspected: Mutex::new(None) }))
     }
 
-    /// Answers a query from facts alone.
-    pub(crate) async fn answer(&self, task: Task) -> Result<Done, Fault> {
+    /// From here on, queries run these probes when they ask for what these observe.
+    pub(crate) fn take_up(&self, probes: Probes) {
+        *self.probes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(probes);
+    }
+
+    fn probes(&self) -> Arc<Probes> {
+        self.probes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answers a query from facts. With `may_cost`, what no fact answers is asked of other agents; of those that may
+    /// cost money, only the ones that it allows.
+    pub(crate) async fn answer(&self, task: Task, may_cost: Option<&MayCost>) -> Result<Done, Fault> {
         let asked = Timestamp::now();
         self.refresh(&task).await?;
         task.progress("reading facts", agentbus::protocol::Extra::new()).await?;
         self.harvest.catch_up(task.bus()).await?;
         let mut facts = self.facts.all().await.map_err(Error::from)?;
-        if self.probes.are_due(task.text(), &facts, asked) {
+        let probes = self.probes();
+        if probes.are_due(task.text(), &facts, asked) {
             task.progress("running probes", agentbus::protocol::Extra::new()).await?;
-            facts = self.probes.run(task.text(), &self.facts, asked).await?;
+            facts = probes.run(task.text(), &self.facts, asked).await?;
         }
         facts.retain(|fact| !probe::is_stale(fact, asked) && is_sayable(fact));
-        let answered = answer(task.text(), &facts);
+        let mut answered = answer(task.text(), &facts, &[]);
+        if let Some(may_cost) = may_cost {
+            let consulted = consult(&task, &answered.unknown, may_cost).await;
+            if !consulted.given.is_empty() {
+                facts.retain(|fact| !consulted.renews(fact));
+                answered = answer(task.text(), &facts, &consulted.given);
+            }
+            answered.delivery.push_str(&consulted.sentences());
+            consulted.add_to(&mut answered.result);
+        }
         let done = Done::new(answered.delivery).result(answered.result);
         Ok(Done { facts: answered.facts, unknown: answered.unknown, ..done })
     }
@@ -141,7 +162,7 @@ mod tests {
 
     /// The answer that quotes a fact, as a reader of the bus finds it.
     fn is_read(fact: Fact) -> bool {
-        let answered = answer("a b", &[fact]);
+        let answered = answer("a b", &[fact], &[]);
         let body = json!({
             "agent": "manager", "attempt": 1, "instance": "i1", "outcome": "completed",
             "delivery": answered.delivery, "result": answered.result, "facts": answered.facts,

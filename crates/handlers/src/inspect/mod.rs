@@ -139,7 +139,7 @@ mod tests {
     fn a_repository_alone_makes_no_team_size_known() {
         let query = "MLOps context needed: team size, ML workloads, current infrastructure, pain points, compliance requirements, and growth projections.";
         let found = inspect(model_repository().path(), now(), &observer());
-        let answer = answer(query, &found.facts);
+        let answer = answer(query, &found.facts, &[]);
         assert_eq!(answer.delivery, "Answered 3 of 6 topics: 0 known, 3 by evidence only; 3 unknown.");
         assert_eq!(answer.unknown, ["pain points", "compliance requirements", "growth projections"]);
         let people = answer.facts.iter().filter(|fact| fact.key.as_str().contains("contributors"));

@@ -15,7 +15,12 @@ fn seconds(n: i64) -> SignedDuration {
 }
 
 fn next(log: &Log, second: i64, silent: Option<i64>) -> Next {
-    decide(log.fold(), &Kin::default(), &Now { time: at(second), silent: silent.map(seconds), idle: silent.map(seconds) }, &Policy::default())
+    decide(
+        log.fold(),
+        &Kin::default(),
+        &Now { time: at(second), silent: silent.map(seconds), idle: silent.map(seconds) },
+        &Policy::default(),
+    )
 }
 
 fn closes(next: &Next) -> Option<(Reason, &str)> {

@@ -254,9 +254,8 @@ fn gathered(gather: &Gather, attempt: &Attempt, parts: Vec<Part>) -> Answer {
     let completed = parts.iter().filter(|part| part.state == State::Completed).count();
     let needed = gather.until().needed();
     let delivery = delivered(completed, &parts);
-    let failure = (completed < needed).then(|| {
-        Failure::new("gather_unmet", format!("{completed} of {} parts completed, and {needed} had to.", parts.len()))
-    });
+    let failure = (completed < needed)
+        .then(|| Failure::new("gather_unmet", format!("{completed} of {} parts completed, and {needed} had to.", parts.len())));
     Answer {
         agent: Name::coordinator(),
         attempt: attempt.number,

@@ -20,10 +20,7 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use protocol::{
-    Decision, End, InstanceId, Message, Name, Order, QueryId, Stop, Verdict, Work,
-    message::Reason,
-};
+use protocol::{Decision, End, InstanceId, Message, Name, Order, QueryId, Stop, Verdict, Work, message::Reason};
 
 pub use action::{Action, Appended};
 

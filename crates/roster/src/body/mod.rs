@@ -7,6 +7,7 @@
 mod blocks;
 mod delivery;
 mod examples;
+mod headings;
 mod integration;
 
 use std::collections::BTreeSet;
@@ -28,13 +29,17 @@ pub(crate) struct Body {
     pub(crate) progress: Vec<ProgressExample>,
     pub(crate) delivery: Option<String>,
     pub(crate) integration: Vec<Integration>,
+    pub(crate) headings: Vec<String>,
+    pub(crate) items: Vec<String>,
 }
 
 /// Reads a body that begins at this line and byte offset of its file.
 pub(crate) fn read(text: &str, (line, offset): (usize, usize), report: &mut Report) -> Body {
     let scan = blocks::scan(lines(text, line, offset));
     let (context_queries, progress) = examples::read(&scan.blocks, report);
-    Body { context_queries, progress, delivery: delivery::read(&scan.prose), integration: integration::read(&scan.prose, &BTreeSet::new()) }
+    let integration = integration::read(&scan.prose, &BTreeSet::new());
+    let (headings, items) = (headings::read(&scan.prose), headings::items(&scan.prose));
+    Body { context_queries, progress, delivery: delivery::read(&scan.prose), integration, headings, items }
 }
 
 /// The integration list again, now that the other agents' names are known.

@@ -5,12 +5,15 @@
 
 mod cases;
 mod definitions;
+mod describing;
 mod folders;
 mod hostile;
 mod linting;
 mod many;
 mod routing;
+mod scoring;
 mod seeds;
+mod settled;
 mod shipped;
 
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! The routing decision, over cards.
 
 use proptest::prelude::*;
-use protocol::{Card, Decision, Extra, Step, To, message::Query};
-use roster::{Pattern, Roster};
+use protocol::{Card, Decision, Extra, Name, Step, To, message::Query};
+use roster::{Asked, Pattern, Roster, Standing};
 
 use super::name;
 
@@ -18,8 +18,25 @@ fn card(agent: &str, answers: &[&str]) -> Card {
     }
 }
 
+/// Who is live; nobody has anything in hand, and nobody is done.
+pub(crate) struct Live<F>(pub(crate) F);
+
+impl<F: Fn(&Name) -> bool> Standing for Live<F> {
+    fn is_live(&self, agent: &Name) -> bool {
+        (self.0)(agent)
+    }
+
+    fn in_hand(&self, _: &Name) -> usize {
+        0
+    }
+
+    fn is_done(&self, _: &Name) -> bool {
+        false
+    }
+}
+
 fn ask(cards: &[Card], query: &Query, to: &To, silent: &[&str]) -> Decision {
-    Roster::new(cards.to_vec()).route(query, to, |agent| !silent.contains(&agent.as_str()), |_| false)
+    Roster::new(cards.to_vec()).route(&Asked { query, to, path: &[] }, &Live(|agent: &Name| !silent.contains(&agent.as_str())))
 }
 
 fn query(from: &str) -> Query {
@@ -115,7 +132,7 @@ fn nobody_is_unroutable_with_every_step_on_record() {
     let decision = ask(&[card("a", &[])], &query("me"), &To::Any, &[]);
     assert_eq!((agent(&decision), decision.step), (None, Step::None));
     assert_eq!(steps(&decision), [Step::Target, Step::Registration, Step::Score, Step::Fallback, Step::None]);
-    assert!(decision.steps[2].found.contains("does not score"), "the record does not pretend: {}", decision.steps[2].found);
+    assert_eq!(decision.steps[2].found, "the text fits nobody");
     assert!(decision.hint.unwrap().contains("answers: [\"get_ml_context\"]"));
 }
 
@@ -162,7 +179,9 @@ proptest! {
     ) {
         let live = |agent: &protocol::Name| live & (1 << AGENTS.iter().position(|a| *a == agent.as_str()).unwrap()) != 0;
         let (one, other) = (Roster::new(cards), Roster::new(shuffled));
-        prop_assert_eq!(one.route(&query("me"), &to, live, |_| false), other.route(&query("me"), &to, live, |_| false));
+        let query = query("me");
+        let asked = Asked { query: &query, to: &to, path: &[] };
+        prop_assert_eq!(one.route(&asked, &Live(live)), other.route(&asked, &Live(live)));
         prop_assert_eq!(one.nearest("alias-b", 6), other.nearest("alias-b", 6));
     }
 
@@ -170,7 +189,7 @@ proptest! {
     fn nobody_better_was_passed_over(cards in cards(), live in 0..64_usize) {
         let is_live = |agent: &protocol::Name| live & (1 << AGENTS.iter().position(|a| *a == agent.as_str()).unwrap()) != 0;
         let query = query("me");
-        let decision = Roster::new(cards.clone()).route(&query, &To::Any, is_live, |_| false);
+        let decision = Roster::new(cards.clone()).route(&Asked { query: &query, to: &To::Any, path: &[] }, &Live(is_live));
         prop_assert_eq!(&decision.agent, &decision.candidates.first().map(|c| c.agent.clone()));
         prop_assert!(decision.candidates.iter().all(|c| c.agent != name("me")));
         prop_assert_eq!(decision.steps.last().unwrap().step, decision.step);

@@ -65,7 +65,8 @@ fn the_seeds_query_goes_to_whoever_registers_the_pattern() {
     let manager = "---\nname: context-manager\nbus: {answers: [\"get_*_context\"]}\n---\n";
     let (manager, _) = roster::parse(std::path::Path::new("context-manager.md"), manager);
     let roster = roster::Roster::new([seed.card(), manager.unwrap().card()]);
-    let decision = roster.route(&seed.context_queries[0].query, &protocol::To::Any, |_| true, |_| false);
+    let asked = roster::Asked { query: &seed.context_queries[0].query, to: &protocol::To::Any, path: &[] };
+    let decision = roster.route(&asked, &routing::Live(|_: &Name| true));
     assert_eq!((decision.agent, decision.step), (Some(name("context-manager")), protocol::Step::Registration));
     assert_eq!(decision.reason, "context-manager is registered for 'get_*_context'");
 }

@@ -8,7 +8,7 @@ use super::*;
 /// Words in a row from which on a passage counts as copied.
 const PASSAGE: usize = 6;
 
-fn shipped() -> Loaded {
+pub(crate) fn shipped() -> Loaded {
     roster::load(&[PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../agents")])
 }
 

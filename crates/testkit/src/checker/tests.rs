@@ -216,13 +216,19 @@ fn part(seq: u64, kind: &str, to: &str, body: Value) -> Entry {
 /// A query that asks several agents at once: one, which answers.
 fn gathered(named: &Value) -> Vec<Entry> {
     let listed = json!({"attempt": 1, "agent": "coordinator", "instance": "gather", "parts": [{"id": PART, "agent": "worker"}]});
-    let answer = json!({"attempt": 1, "agent": "coordinator", "instance": "gather", "outcome": "completed", "delivery": "Done.", "parts": named});
+    let answer =
+        json!({"attempt": 1, "agent": "coordinator", "instance": "gather", "outcome": "completed", "delivery": "Done.", "parts": named});
     vec![
         query(1),
         entry(2, "assign", "alice", "coordinator", listed),
         part(3, "query", "worker", json!({"requesting_agent": "coordinator", "parent": ID})),
         part(4, "assign", "worker", json!({"attempt": 1, "agent": "worker", "instance": "w1"})),
-        part(5, "answer", "coordinator", json!({"attempt": 1, "agent": "worker", "instance": "w1", "outcome": "completed", "delivery": "Done."})),
+        part(
+            5,
+            "answer",
+            "coordinator",
+            json!({"attempt": 1, "agent": "worker", "instance": "w1", "outcome": "completed", "delivery": "Done."}),
+        ),
         entry(6, "answer", "coordinator", "alice", answer),
     ]
 }

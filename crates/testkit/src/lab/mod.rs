@@ -195,7 +195,8 @@ impl Lab {
     }
 
     fn add_watcher(&mut self) {
-        let mut placed = self.part("watcher", self.program("agentbus"), "watching;", &["watch", "--json", "--kind", "progress", "--durable", "lab"]);
+        let mut placed =
+            self.part("watcher", self.program("agentbus"), "watching;", &["watch", "--json", "--kind", "progress", "--durable", "lab"]);
         placed.part.start();
         self.watcher = Some(placed);
     }

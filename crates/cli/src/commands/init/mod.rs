@@ -80,8 +80,8 @@ mod tests {
         let (config, found) = Config::parse(Path::new(NAME), &switched_on());
         assert_eq!(found, Vec::new());
         let mut agents = [roster::parse(Path::new("qa.md"), "---\nname: qa\n---\n").0.unwrap()];
-        // The two examples are agents that nobody has.
-        assert_eq!(config.apply(&mut agents).len(), 2);
+        // The three examples are agents that nobody has, and so is the one that the alias stands for.
+        assert_eq!(config.apply(&mut agents).len(), 4);
         let bus = &agents.first().unwrap().bus;
         assert_eq!((bus.handler, bus.capacity(), bus.lease()), (Some(Handler::default()), DEFAULT_CAPACITY, DEFAULT_LEASE));
         assert!(bus.capacity.is_some() && bus.lease.is_some());

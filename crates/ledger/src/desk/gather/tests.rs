@@ -325,10 +325,7 @@ fn an_agent_that_waits_for_the_answer_is_not_asked_for_it() {
     let mut world = World::empty("c");
     let routed = |_: &Fold, _: &Hands| decision(Some("a"));
     let root = Query::new(name("me"), "request", "?");
-    let entries = [
-        (key(0), To::Any, Message::Query(root)),
-        (key(0), To::One(name("a")), Message::Assign(crate::testing::assign(1, "i"))),
-    ];
+    let entries = [(key(0), To::Any, Message::Query(root)), (key(0), To::One(name("a")), Message::Assign(crate::testing::assign(1, "i")))];
     for (key, to, message) in entries {
         let subject = Subject::new(message.kind(), key.id, key.requester, to).unwrap();
         world.now += 1;
@@ -341,5 +338,8 @@ fn an_agent_that_waits_for_the_answer_is_not_asked_for_it() {
     let actions = world.desk.read(&entry, at(3), &routed);
     let [Action::Append { message, .. }] = &actions[..] else { panic!("{actions:?}") };
     let Message::Close(close) = &**message else { panic!("{message:?}") };
-    assert_eq!((close.code.as_str(), close.message.as_str()), ("delegation_cycle", "It would come back to a, which waits for it: me → a → a."));
+    assert_eq!(
+        (close.code.as_str(), close.message.as_str()),
+        ("delegation_cycle", "It would come back to a, which waits for it: me → a → a.")
+    );
 }

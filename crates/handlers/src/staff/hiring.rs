@@ -1,0 +1,103 @@
+//! What would do a definition's work, and whether it may: asked before anything is served. Never runs a command.
+
+use std::{path::PathBuf, sync::Arc};
+
+use agentbus::{Agent, Bus, Error, Serving};
+use roster::{Definition, Handler, MayCost};
+
+use super::{Sources, Why};
+use crate::{
+    context::Library,
+    exec::{Exec, process::Groups},
+    probe::Probes,
+    trust::{Gate, Grant, Record, RecordError, Untrusted},
+};
+
+/// What is trusted now, and where commands run.
+pub(super) struct Hiring {
+    workdir: PathBuf,
+    record_at: PathBuf,
+    record: Result<Record, RecordError>,
+    groups: Groups,
+}
+
+/// What does an agent's work.
+pub(super) enum Work {
+    /// With whom it may ask though that may cost money, if it asks others at all.
+    Context(Option<MayCost>),
+    Exec(Exec),
+}
+
+impl Hiring {
+    pub(super) fn new(sources: &Sources, groups: Groups) -> Self {
+        Self {
+            workdir: sources.workdir.canonicalize().unwrap_or_else(|_| sources.workdir.clone()),
+            record_at: sources.trust.clone(),
+            record: Record::read(&sources.trust),
+            groups,
+        }
+    }
+
+    /// What does the work of this definition.
+    pub(super) fn work(&self, definition: &Definition) -> Result<Work, Why> {
+        match definition.bus.handler() {
+            Handler::Context => Ok(Work::Context(definition.bus.delegates().then(|| definition.bus.may_cost.clone()))),
+            Handler::Exec => {
+                self.judge(definition).map_err(Why::Untrusted)?;
+                let exec = Exec::new(definition, self.workdir.clone(), self.gate(definition), self.groups.clone());
+                exec.map(Work::Exec).ok_or(Why::NoCommand)
+            }
+            other => Err(Why::NoHandler(other)),
+        }
+    }
+
+    /// Adds the probes of this definition, if they may run.
+    pub(super) fn probes(&self, definition: &Definition, probes: &mut Probes) -> Result<(), Why> {
+        self.judge(definition).map_err(Why::UntrustedProbes)?;
+        probes.add(definition, &self.workdir, &self.gate(definition), &self.groups);
+        Ok(())
+    }
+
+    fn gate(&self, definition: &Definition) -> Arc<Gate> {
+        Arc::new(Gate::new(definition, self.workdir.clone(), self.record_at.clone()))
+    }
+
+    /// Whether the commands of a definition may run. One that has none needs no trust.
+    fn judge(&self, definition: &Definition) -> Result<(), Untrusted> {
+        let Some(grant) = Grant::of(definition, &self.workdir) else { return Ok(()) };
+        match &self.record {
+            Ok(record) => record.judge(&grant),
+            Err(error) => Err(Untrusted::NoRecord(error.to_string())),
+        }
+    }
+}
+
+impl Work {
+    /// Serves the definition with this work.
+    pub(super) async fn serve<'d>(
+        self,
+        bus: &Bus,
+        definition: &'d Definition,
+        library: Arc<Library>,
+    ) -> Result<(&'d Definition, Serving), Error> {
+        let agent = Agent::with_card(definition.card()).capacity(definition.bus.capacity()).lease(definition.bus.lease());
+        let serving = match self {
+            Self::Context(may_cost) => {
+                let answer = move |task| {
+                    let (library, may_cost) = (library.clone(), may_cost.clone());
+                    async move { library.answer(task, may_cost.as_ref()).await }
+                };
+                bus.serve(agent, answer).await?
+            }
+            Self::Exec(exec) => {
+                let exec = Arc::new(exec);
+                let answer = move |task| {
+                    let exec = exec.clone();
+                    async move { exec.answer(task).await }
+                };
+                bus.serve(agent, answer).await?
+            }
+        };
+        Ok((definition, serving))
+    }
+}
