@@ -149,15 +149,15 @@ fn what_an_answer_tells_is_known_from_then_on() {
         r#"echo '{"type":"fact","key":"desks.count","value":7,"topics":["seats"],"source":"a walk through the office"}'
            echo '{"type":"answer","delivery":"Counted."}'"#,
     );
-    repository.agent("counter", &["handler: exec", "command: [./count.sh]"]);
+    repository.agent("walker", &["handler: exec", "command: [./count.sh]"]);
     repository.trust();
     let up = repository.up();
     let known = |text: &str| repository.ask_context(text)["answer"]["facts"].clone();
     assert_eq!(known("desks count"), Value::Null, "nobody has counted yet");
 
-    let ended = repository.ask("counter");
+    let ended = repository.ask("walker");
     let mut told = ended["answer"]["facts"][0].clone();
-    assert_eq!((&told["value"], &told["observed_by"]), (&7.into(), &"counter".into()), "{ended:#}");
+    assert_eq!((&told["value"], &told["observed_by"]), (&7.into(), &"walker".into()), "{ended:#}");
     told["ledger_seq"] = ended["end_seq"].clone();
     let told = Value::Array(vec![told]);
     assert_eq!(known("desks count"), told, "the same fact, with the same provenance");
@@ -166,7 +166,7 @@ fn what_an_answer_tells_is_known_from_then_on() {
 
     let up = repository.up();
     assert_eq!(known("desks count"), told, "it is as it was");
-    let again = repository.ask("counter");
+    let again = repository.ask("walker");
     assert_eq!(known("desks count")[0]["ledger_seq"], again["end_seq"], "who looks again observes it again");
     stop(up);
 }

@@ -248,3 +248,17 @@ async fn a_budget_without_sub_queries_asks_nobody() {
         assert_eq!(children(&site.client, ended.id).await.len(), 0);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_agents_only_those_are_told_that_are_asked_about() {
+    let site = Site::new().await;
+    site.write(".claude/agents/librarian.md", "---\nname: librarian\ndescription: Keeps books.\n---\n\n## Shelves and catalogues\n");
+    let _manager = site.manager();
+    let whole = site.client.agents().await.expect("the agents");
+    let cards: Vec<_> = whole.iter().map(|one| (one.card.agent.as_str(), one.card.extra.contains_key("about"))).collect();
+    assert_eq!(cards, [("context-manager", true), ("librarian", true), ("painter", false)]);
+    let present = site.client.present(&["librarian", "nobody"].map(crate::bus::name)).await.expect("the agent");
+    let told: Vec<_> = present.iter().map(|one| (one.card.agent.as_str(), one.card.extra.len(), one.instances.len())).collect();
+    assert_eq!(told, [("librarian", 0, 1)]);
+    assert_eq!(present[0].card.description, "Keeps books.");
+}

@@ -42,7 +42,7 @@ async fn a_query_that_is_none_is_rejected_with_the_place_and_the_reason() {
         ("somebody else", with("requesting_agent", json!("bob")), "/requesting_agent", "schema_violation"),
         ("hostile name", with("target", json!("a.*.>\r\n")), "/target", "schema_violation"),
         ("too long a deadline", with("timeout_ms", json!(604_800_001)), "/timeout_ms", "schema_violation"),
-        ("gather", with("gather", json!({"all": true})), "/gather", "unsupported"),
+        ("gather", with("gather", json!({"all": true, "top": 2})), "/gather", "gather_unclear"),
     ];
     for (what, bytes, pointer, code) in cases {
         let id = QueryId::mint();

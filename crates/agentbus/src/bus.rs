@@ -152,6 +152,15 @@ impl Bus {
         self.call("agents", &json!({})).await
     }
 
+    /// Those of these agents that there are, and which of them are live. Their cards are brief: they lack what only
+    /// routing reads (`extra`), so that the answer stays small however many are asked about.
+    ///
+    /// # Errors
+    /// As [`Bus::list`].
+    pub async fn present(&self, names: &[Name]) -> Result<Vec<Presence>, Error> {
+        self.call("agents", &json!({ "names": names, "brief": true })).await
+    }
+
     /// Who would answer this query, and why. Sends nothing.
     ///
     /// # Errors

@@ -114,8 +114,8 @@ impl Agents {
         }
     }
 
-    /// Every agent, with who of it is live.
-    pub(crate) fn presence(&self, desk: &Desk) -> Vec<Presence> {
+    /// The agents that are wanted, each with who of it is live.
+    pub(crate) fn presence(&self, desk: &Desk, wanted: impl Fn(&Name) -> bool) -> Vec<Presence> {
         let instance = |(id, hand): (&InstanceId, &ledger::Hand)| protocol::Instance {
             instance: id.clone(),
             capacity: u32::try_from(hand.capacity).unwrap_or(u32::MAX),
@@ -128,7 +128,7 @@ impl Agents {
             instances: desk.hands().of(&card.agent).map(instance).collect(),
             waiting: u64::try_from(desk.waiting(&card.agent)).unwrap_or(u64::MAX),
         };
-        self.roster.cards().map(present).collect()
+        self.roster.cards().filter(|card| wanted(&card.agent)).map(present).collect()
     }
 }
 

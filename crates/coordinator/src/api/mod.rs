@@ -47,8 +47,8 @@ pub(crate) fn answer(service: &mut Service, call: Call) {
             reply(service, call, routed);
         }
         _ => {
-            let present = service.agents.presence(&service.desk);
-            reply(service, call, Ok(present));
+            let present = read::agents(service, call.payload());
+            reply(service, call, present);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Calls that change nothing: status, list, route.
+//! Calls that change nothing: status, list, agents, route.
 
 use ledger::{Key, Tombstone};
 use nats::{Archive, Call, Connection};
-use protocol::{Decision, Kind, Message, Name, Problem, QueryId, Record, State, Summary, schema};
+use protocol::{Decision, Kind, Message, Name, Presence, Problem, QueryId, Record, State, Summary, schema};
 use serde::Deserialize;
 
 use super::reply;
@@ -26,6 +26,14 @@ struct Filter {
     state: Option<State>,
     agent: Option<Name>,
     limit: Option<usize>,
+}
+
+#[derive(Default, Deserialize)]
+struct Who {
+    names: Option<Vec<Name>>,
+    /// Without what only routing reads of a card: of hundreds of agents, that is more than one answer can hold.
+    #[serde(default)]
+    brief: bool,
 }
 
 /// `status`: the record of one query. The payload is its id, bare or as `{"id", "messages"}`.
@@ -129,6 +137,17 @@ pub(super) fn list(service: &Service, payload: &[u8]) -> Result<Vec<Summary>, Pr
     let lines = folds.into_iter().map(|fold| ledger::summary(fold, service.desk.waiting_for(fold.key(), now)));
     let limit = filter.limit.unwrap_or(LINES).min(MOST_LINES);
     Ok(lines.filter(|line| filter.agent.is_none() || line.agent == filter.agent).take(limit).collect())
+}
+
+/// `agents`: every agent, or those that are named, with who of it is live.
+pub(super) fn agents(service: &Service, payload: &[u8]) -> Result<Vec<Presence>, Problem> {
+    let who = if payload.is_empty() { Who::default() } else { parse(payload, "send nothing, or {\"names\", \"brief\"}")? };
+    let wanted = |name: &Name| who.names.as_ref().is_none_or(|names| names.contains(name));
+    let mut present = service.agents.presence(&service.desk, wanted);
+    if who.brief {
+        present.iter_mut().for_each(|one| one.card.extra.clear());
+    }
+    Ok(present)
 }
 
 /// `route`: who would answer a query, and why.

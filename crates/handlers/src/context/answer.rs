@@ -236,6 +236,18 @@ mod tests {
         assert_eq!(answer.delivery, "Answered 0 of 6 topics: 0 known, 0 by evidence only; 6 unknown.");
     }
 
+    #[test]
+    fn what_was_given_for_a_topic_bears_on_it_and_on_others_as_its_words_do() {
+        let told = fact("standup.notes", "value", json!("slow builds"), "sre", "2026-11-22T09:00:00Z", &[]);
+        let given = |bearing| [Given { fact: told.clone(), topics: vec!["pain points".to_owned()], bearing }];
+        for (bearing, status) in [(Bearing::Answers, "known"), (Bearing::Evidence, "evidence")] {
+            let answer = answer("pain points, standup notes, budget", &known_facts(), &given(bearing));
+            let statuses = ["pain points", "standup notes", "budget"].map(|text| topic(&answer, text)["status"].clone());
+            assert_eq!(statuses, [status, "known", "unknown"]);
+            assert_eq!((answer.facts, answer.unknown), (vec![told.clone()], vec!["budget".to_owned()]));
+        }
+    }
+
     fn any_fact() -> impl Strategy<Value = Fact> {
         let word = || prop::sample::select(vec!["team", "size", "ml", "workload", "pain", "growth"]);
         let value = prop_oneof![any::<i32>().prop_map(Value::from), "[a-z]{3}".prop_map(Value::from), Just(json!({ "n": [7, "seven"] }))];

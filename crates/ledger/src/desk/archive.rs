@@ -146,6 +146,8 @@ impl Desk {
     pub(super) fn lost(&mut self, key: &Key) {
         self.forget(key);
         self.heard.remove(key);
+        self.lying.remove(key);
+        self.gathers.remove(key);
         if let Some((agent, _)) = self.hands.release(key) {
             self.stirred.insert(agent);
         }

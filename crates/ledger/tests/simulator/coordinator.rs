@@ -54,6 +54,8 @@ pub(crate) struct Coordinator {
     pub(crate) handed: HashSet<(Key, u32)>,
     /// Appends under way, or that failed just now.
     pub(crate) busy: HashMap<Key, Ms>,
+    /// Appends of which it does not know yet what became of them.
+    pub(crate) underway: HashSet<Key>,
     pub(crate) premature: HashSet<Key>,
 }
 
@@ -77,6 +79,7 @@ impl Coordinator {
             lapsed: HashSet::new(),
             handed: HashSet::new(),
             busy: HashMap::new(),
+            underway: HashSet::new(),
             premature: HashSet::new(),
         }
     }
@@ -126,10 +129,7 @@ impl World {
     }
 
     fn deafen(&mut self, index: usize) {
-        // What was given up before this stays given up, although the clocks begin afresh.
-        let held = self.truths.keys().filter_map(|key| Some((key.clone(), self.truths.now(key)?.current.as_ref()?.1)));
-        let lost: Vec<_> = held.filter(|(key, attempt)| rules::is_lost(self, index, key, *attempt)).collect();
-        self.coordinators[index].lapsed.extend(lost);
+        self.note_lapses(index);
         let coordinator = &mut self.coordinators[index];
         if coordinator.listening.take().is_none() {
             return;
@@ -140,6 +140,13 @@ impl World {
         {
             desk.listening(None);
         }
+    }
+
+    /// What was given up before this stays given up, although the clocks begin afresh.
+    fn note_lapses(&mut self, index: usize) {
+        let held = self.truths.keys().filter_map(|key| Some((key.clone(), self.truths.now(key)?.current.as_ref()?.1)));
+        let lost: Vec<_> = held.filter(|(key, attempt)| rules::is_lost(self, index, key, *attempt)).collect();
+        self.coordinators[index].lapsed.extend(lost);
     }
 
     /// Reads on after a start; when all is read that was there, it begins to act.
@@ -170,6 +177,9 @@ impl World {
     fn read_entries(&mut self, life: Life, upto: usize) -> Checked {
         while self.coordinators[life.index].read < upto && self.lives(life) {
             let Some(stored) = self.stream.get(self.coordinators[life.index].read) else { break };
+            if self.family {
+                self.note_lapses(life.index);
+            }
             self.coordinators[life.index].read += 1;
             let Some(entry) = mutant::seen(self, &stored) else {
                 if self.mutant != Some(Mutant::JunkUnnoticed) && stored.entry.is_none() {
@@ -199,6 +209,7 @@ impl World {
     /// Something of the current attempt was read.
     fn note_heard(&mut self, index: usize, stored: &Stored) {
         let Some(entry) = &stored.entry else { return };
+        self.note_child(index, stored);
         let agents = matches!(entry.subject.kind(), Kind::Assign | Kind::Accept | Kind::Progress | Kind::Question);
         let Some(key) = entry.key().filter(|_| agents && self.coordinators[index].live) else { return };
         let Some(truth) = self.truths.at(&key, stored.seq) else { return };
@@ -247,7 +258,8 @@ impl World {
         if self.mutant != Some(Mutant::TimersForgotten) {
             self.with_desk(life, Desk::tick)?;
         }
-        rules::no_hand_idles(self, life.index)
+        rules::no_hand_idles(self, life.index)?;
+        if self.family { self.look_at_families(life.index) } else { Ok(()) }
     }
 
     pub(crate) fn peer(&mut self, to: Life, beat: &Rc<Heartbeat>, from: Life, sent: Ms, stored: usize) -> Checked {
@@ -277,6 +289,7 @@ impl World {
         }
         let outcome = mutant::outcome(self, outcome);
         let coordinator = &mut self.coordinators[life.index];
+        coordinator.underway.remove(&key);
         if matches!(outcome, Appended::Refused | Appended::Unknown) {
             coordinator.busy.insert(key.clone(), self.now + 100);
         }

@@ -10,6 +10,7 @@ use protocol::{
 
 use crate::{
     event::{Event, Life},
+    family::Errands,
     requests,
     stream::Ms,
     tally::Happening,
@@ -42,6 +43,8 @@ pub(crate) struct Job {
     asked: u32,
     /// It goes on until it is told to stop.
     endless: bool,
+    /// What it asks of others meanwhile.
+    pub(crate) errands: Errands,
 }
 
 impl World {
@@ -165,7 +168,8 @@ impl World {
         let (lease_ms, stall_ms) = (instance.lease_ms, instance.stall_ms);
         let attempt = work.assign.attempt;
         let endless = work.query.timeout_ms.is_some_and(|ms| ms <= 8000) && self.rng.percent(15);
-        self.instances[life.index].jobs.push(Job { key: key.clone(), attempt, asked: 0, endless });
+        let errands = self.errands(work);
+        self.instances[life.index].jobs.push(Job { key: key.clone(), attempt, asked: 0, endless, errands });
         let accept = Accept { agent: agent.clone(), attempt, instance: id, lease_ms, stall_ms, extra: Extra::new() };
         self.say(Kind::Accept, key.id, agent, To::One(key.requester.clone()), Ok(Message::Accept(accept)));
         self.go_on(life, key, attempt);
@@ -179,14 +183,15 @@ impl World {
     /// The next thing that an instance does about a query that it has in hand.
     pub(crate) fn work(&mut self, life: Life, key: Key, attempt: u32) {
         let dice = self.rng.below(100);
-        let instance = &mut self.instances[life.index];
+        let instance = &self.instances[life.index];
         let (agent, id) = (instance.agent.clone(), instance.id.clone());
         let Some(place) = instance.jobs.iter().position(|job| job.key == key && job.attempt == attempt) else { return };
-        let job = &mut instance.jobs[place];
         let to = To::One(key.requester.clone());
-        if job.endless {
+        if instance.jobs[place].endless || self.delegates(life, place) {
             return self.go_on(life, key, attempt);
         }
+        let instance = &mut self.instances[life.index];
+        let job = &mut instance.jobs[place];
         if dice < 30 && !self.calm {
             let (status, instance) = ("working".to_owned(), Some(id));
             let progress = Progress { agent: agent.clone(), status, progress: None, attempt: Some(attempt), instance, extra: Extra::new() };
@@ -221,7 +226,12 @@ impl World {
             3 if dice < 70 => Some(Failure::new(Failure::GIVEN_BACK, "It stops.")),
             _ => None,
         };
-        let answer = requests::answer(agent.clone(), attempt, id, outcome, failure);
+        let mut answer = requests::answer(agent.clone(), attempt, id, outcome, failure);
+        self.bill(&mut answer);
         self.say(Kind::Answer, key.id, agent, to, Ok(answer));
+        // Too late.
+        if self.family && self.rng.percent(8) {
+            self.ask_another(life, &key, &[]);
+        }
     }
 }

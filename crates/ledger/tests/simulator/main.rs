@@ -3,22 +3,28 @@
 //! A run has a ledger with its compare-and-set, one to three coordinators (each a real
 //! [`ledger::Desk`]), agents with their instances, requesters and an enemy. First messages are
 //! lost, late and repeated, and parts crash, freeze and come back; then it is calm, and everything must
-//! finish. A failed run prints its seed and its steps.
+//! finish. In one run in four agents ask each other, and people several at once. A failed run prints its seed and its
+//! steps.
 //!
 //! - `AGENTBUS_SIM_SCHEDULES`: how many runs; 100,000 if not set.
 //! - `AGENTBUS_SIM_SEED`: make only the run of this seed, and print its steps if it fails.
 //!
-//! Reading order: [`world`] with its [`trouble`] and its [`server`], then [`coordinator`] with its [`lives`], [`instance`] and [`requests`], who live in it;
-//! [`model`] and [`rules`], which judge it; [`mutant`], which shows that they can fail.
+//! Reading order: [`world`] with its [`trouble`] and its [`server`], then [`coordinator`] with its [`lives`], [`instance`],
+//! [`requests`] and [`family`], who live in it; [`model`] and [`kin`], [`rules`], [`lineage`] and [`whole`], which judge it;
+//! [`mutant`], which shows that they can fail.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod coordinator;
 mod event;
+mod family;
 mod instance;
+mod kin;
+mod lineage;
 mod lives;
 mod model;
 mod mutant;
+mod mutant_kin;
 mod perform;
 mod record;
 mod requests;
@@ -30,6 +36,7 @@ mod stream;
 mod tally;
 mod trouble;
 mod truths;
+mod whole;
 mod world;
 
 #[test]

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use ledger::{Entry, Key};
 use protocol::{
     InstanceId, Kind, Message, Name, State, Verdict,
-    message::{Accept, Assign, Failure, Outcome, Query, Reason},
+    message::{Accept, Answer, Assign, Failure, Outcome, Query, Reason, Until},
 };
 
 use crate::stream::Stored;
@@ -139,7 +139,8 @@ impl Past<'_> {
                 let again = |m: &Message| matches!(m, Message::Question(earlier) if earlier.question == q.question);
                 (!in_attempt(&again), Verdict::Duplicate)
             }
-            Message::Answer(answer) => (is_current(answer.attempt, &answer.instance), Verdict::Stale),
+            Message::Answer(answer) if !is_current(answer.attempt, &answer.instance) => (false, Verdict::Stale),
+            Message::Answer(answer) => (!self.is_early(i, entry.time, answer), Verdict::Premature),
             Message::Reply(reply) => {
                 (!before(&|m| matches!(m, Message::Reply(earlier) if earlier.question == reply.question)), Verdict::Duplicate)
             }
@@ -147,7 +148,8 @@ impl Past<'_> {
             Message::Close(close) => {
                 let permitted = match close.reason {
                     Reason::Expired => entry.time >= self.deadline,
-                    Reason::Cancelled => before(&|m| matches!(m, Message::Cancel(_))),
+                    // One that was asked on behalf of another may end with it.
+                    Reason::Cancelled => self.has_parent() || before(&|m| matches!(m, Message::Cancel(_))),
                     _ => true,
                 };
                 (permitted, Verdict::Premature)
@@ -179,9 +181,37 @@ impl Past<'_> {
         if self.counted(n).any(|(j, message)| j > i && over(message)) { None } else { Some((i, assign)) }
     }
 
-    /// Whether the instance showed that it had assignment `i`, before the next assignment.
+    /// Whether the query says that it is asked on behalf of another.
+    fn has_parent(&self) -> bool {
+        matches!(&self.entries[0].body, Ok(Message::Query(query)) if query.parent.is_some())
+    }
+
+    /// Whether an answer for several agents comes too early: parts are open that matter, and it is not yet time.
+    fn is_early(&self, i: usize, time: Timestamp, answer: &Answer) -> bool {
+        let Ok(Message::Query(Query { gather: Some(gather), .. })) = &self.entries[0].body else { return false };
+        let Some((begun, assign)) = self.current(i) else { return false };
+        let timeout = gather.timeout_ms.map(|ms| self.entries[begun].time + SignedDuration::from_millis(ms as i64));
+        let is_time = time >= assign.deadline || timeout.is_some_and(|due| time >= due);
+        let (mut completed, mut open) = (0, 0);
+        for part in &answer.parts {
+            completed += usize::from(part.state == State::Completed);
+            open += usize::from(!part.state.is_terminal());
+        }
+        let enough = match gather.until {
+            None | Some(Until::All) => false,
+            Some(Until::First) => completed > 0 || open == 0,
+            Some(Until::Quorum(n)) => completed >= n as usize || completed + open < n as usize,
+        };
+        !is_time && open > 0 && !enough
+    }
+
+    /// Whether the instance showed that it had assignment `i`, before the next assignment. What a coordinator gathers
+    /// itself needs no more.
     fn is_taken(&self, i: usize) -> bool {
         let n = self.entries.len();
+        if self.assigns(n).any(|(j, assign)| i == j && !assign.parts.is_empty()) {
+            return true;
+        }
         let next = self.assigns(n).map(|(j, _)| j).find(|j| *j > i).unwrap_or(n);
         self.counted(next).any(|(j, message)| j > i && (is_sign(message) || matches!(message, Message::Answer(_))))
     }
@@ -214,7 +244,10 @@ impl Past<'_> {
         if let Some(end) = self.end(n) {
             return self.entries[end].body.as_ref().ok().and_then(ending).unwrap();
         }
-        let Some((assigned, _)) = self.current(n) else { return State::Posted };
+        let Some((assigned, assign)) = self.current(n) else { return State::Posted };
+        if !assign.parts.is_empty() {
+            return State::Working;
+        }
         let since: Vec<&Message> = self.counted(n).filter(|(i, _)| *i > assigned).map(|(_, message)| message).collect();
         let replied =
             |number: u32| self.counted(n).any(|(_, message)| matches!(message, Message::Reply(reply) if reply.question == number));

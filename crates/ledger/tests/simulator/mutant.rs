@@ -9,11 +9,12 @@ use std::{borrow::Cow, rc::Rc};
 use ledger::{Action, Appended, Entry};
 use protocol::{
     Extra, Heartbeat, Kind, Message, Order, Subject, To, Verdict, Work,
-    message::{Assign, Close, Query, Reason},
+    message::{Assign, Close, Query, Reason, Until},
 };
 
 use crate::{
     event::Life,
+    mutant_kin,
     rules::{self, Broken},
     stream::Stored,
     world::World,
@@ -66,6 +67,33 @@ mutants! {
     ReplyMisjudged by "a reply counts": "The model itself drops a reply.",
     AnswerMisjudged by "an answer before the close wins": "The model itself drops an answer.",
     JunkUnnoticed by "finishes": "Only messages of the bus are counted under the guard.",
+
+    ParentUnseen by "the tree agrees with the model": "Nobody sees on whose behalf a query is asked.",
+    StrangersAsk by "asked by whoever has it": "Anybody may ask on behalf of a query.",
+    RefusedFreely by "refused for a reason": "A sub-query is refused though nothing stands against it.",
+    PathBelieved by "the path is the ledger's": "A client is believed what it says of its path.",
+    CycleUnchecked by "no agent waits for itself": "A query may come back to an agent that waits for it.",
+    DepthUnchecked by "no deeper than the budget": "A tree may grow as deep as it likes.",
+    BudgetUnchecked by "no more than the budget": "A tree may have as many queries as it likes.",
+    BudgetUntold by "what is left of the budget is told": "An agent does not learn how much it may ask.",
+    DeadlineUnbound by "no deadline after one above": "A sub-query may take longer than what it is asked for.",
+    ChildrenOutlive by "children end with their parent": "What was asked for a query goes on when that has ended.",
+    ChildrenOutliveAttempt by "children end with their parent": "What an attempt asked goes on when that is over.",
+
+    OneGathered by "only several are gathered": "A query for one agent gets parts.",
+    NamedUnasked by "whoever was named is asked": "One of the agents that a query names is left out.",
+    AskedTwice by "every part is named once": "One agent is asked twice.",
+    PartForgotten by "every part is asked": "A part is not asked, or not again when nobody knows whether it was stored.",
+    AnswerForgotten by "gathered in time": "What could be answered is not.",
+    PartsUnfenced by "each part is asked once": "A part is posted whatever was stored since.",
+    PartMisdirected by "only parts are asked": "A part is put to anybody.",
+    PartReworded by "a part asks what the whole asks": "A part asks something else.",
+    GatheredTooSoon by "no answer before its time": "One part is enough where all are to be waited for.",
+    GatherersClock by "the fold agrees with the model": "An answer for several counts by the clock of its writer.",
+    LatePartAwaited by "gathered in time": "A late part is waited for beyond the time.",
+    FailedPartDropped by "every part is named once": "A part that failed is left out of the answer.",
+    PartsGuessed by "each part as the ledger has it": "The answer says that all parts completed.",
+    FailureHidden by "the outcome follows from the parts": "An answer without enough parts passes for completed.",
 }
 
 /// A sequence that is never reached.
@@ -110,6 +138,9 @@ fn altered(mutant: Mutant, world: &World, entry: &Entry, verdict: Option<Verdict
         (Mutant::WritersClock, Ok(Message::Close(close))) if close.reason == Reason::Expired => {
             altered.time = world.truths.at(&entry.key()?, entry.seq)?.deadline.max(entry.time);
         }
+        (Mutant::GatherersClock, Ok(Message::Answer(_))) if verdict == Some(Verdict::Premature) => {
+            altered.time = world.truths.at(&entry.key()?, entry.seq)?.deadline.max(entry.time);
+        }
         (Mutant::InvalidTaken, body @ Err(_)) if entry.subject.kind() == Kind::Query => {
             *body = Ok(Message::Query(Query::new(entry.subject.from().clone(), "request", "Well?")));
         }
@@ -117,6 +148,8 @@ fn altered(mutant: Mutant, world: &World, entry: &Entry, verdict: Option<Verdict
             close.coordinator = "somebody".parse().ok()?;
         }
         (Mutant::PriorityIgnored, Ok(Message::Query(query))) => query.priority = None,
+        (Mutant::ParentUnseen, Ok(Message::Query(query))) => query.parent = None,
+        (Mutant::GatheredTooSoon, Ok(Message::Query(Query { gather: Some(gather), .. }))) => gather.until = Some(Until::First),
         _ => return None,
     }
     Some(altered)
@@ -197,7 +230,7 @@ pub(crate) fn action(world: &mut World, life: Life, action: Action) -> Result<Op
             let to = To::One(assign.agent.clone());
             return Ok(with(action, Message::Assign(assign), to));
         }
-        _ => {}
+        _ => return Ok(mutant_kin::action(world, life, mutant, action)),
     }
     Ok(Some(action))
 }
@@ -209,7 +242,7 @@ fn last_assign(world: &World, key: &ledger::Key) -> Option<Assign> {
 }
 
 /// The same append with another message.
-fn with(action: Action, message: Message, to: To) -> Option<Action> {
+pub(crate) fn with(action: Action, message: Message, to: To) -> Option<Action> {
     let Action::Append { key, expect, .. } = action else { return None };
     let subject = Subject::new(message.kind(), key.id, key.requester.clone(), to).ok()?;
     Some(Action::Append { key, subject, message: Box::new(message), expect })

@@ -40,6 +40,7 @@ impl World {
     fn append(&mut self, life: Life, key: Key, subject: Subject, message: Message, last: Option<u64>) {
         let read = self.coordinators[life.index].read as u64;
         self.coordinators[life.index].busy.insert(key.clone(), i64::MAX);
+        self.coordinators[life.index].underway.insert(key.clone());
         let expect = last.map(|last| Expect::Guard(Key { id: subject.id(), requester: subject.from().clone() }, last));
         let mut publish = Publish {
             draft: Draft::new(subject, Ok(message)),

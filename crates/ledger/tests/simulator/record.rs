@@ -10,6 +10,7 @@ use protocol::{
 };
 
 use crate::{
+    lineage,
     model::Truth,
     mutant,
     rules::{Checked, allowed, hold, is_valid},
@@ -80,8 +81,9 @@ fn attempts(judged: &[(&Entry, Verdict)]) -> Checked {
         if let (true, Ok(Message::Answer(_))) = (counts, &entry.body) {
             holder = None;
         }
-        // An answer of the one who has it in hand wins, however late the hour.
-        let wins = current.is_some() && current == holder && matches!(&entry.body, Ok(Message::Answer(_)));
+        // An answer of the one who has it in hand wins, however late the hour; too early is only one for several.
+        let early = *verdict == Verdict::Premature && from.is_coordinator();
+        let wins = !early && current.is_some() && current == holder && matches!(&entry.body, Ok(Message::Answer(_)));
         hold("an answer before the close wins", !wins || *verdict == Verdict::Late, || format!("{entry:?} is {verdict:?}"))?;
     }
     Ok(())
@@ -90,15 +92,19 @@ fn attempts(judged: &[(&Entry, Verdict)]) -> Checked {
 /// Each ending has what it needs.
 fn ending(world: &World, key: &Key, truth: &Truth, judged: &[(&Entry, Verdict)]) -> Checked {
     let Some((entry, _)) = judged.iter().find(|(entry, _)| Some(entry.seq) == truth.end) else { return Ok(()) };
-    let bad = truth.conflict || !is_valid(world, key);
-    hold("invalid is rejected", bad == (truth.state == State::Rejected), || format!("a query that is bad ({bad}) is {}", truth.state))?;
+    let bad = truth.conflict || !is_valid(world, key) || lineage::is_refused(world, key);
+    let rejected = truth.state == State::Rejected;
+    let right = if rejected { bad || lineage::is_cycle(world, key) } else { !bad };
+    hold("invalid is rejected", right, || format!("a query that is bad ({bad}) is {}", truth.state))?;
     let Ok(Message::Close(close)) = &entry.body else { return Ok(()) };
     match close.reason {
         Reason::Expired => hold("time is the server's", entry.time >= truth.deadline, || format!("expired at {}", entry.time)),
         Reason::Cancelled => {
             let wish = world.truths.log(key.id).iter().filter_map(|stored| stored.entry.as_ref());
             let mut wish = wish.filter(|wish| wish.seq < entry.seq && *wish.subject.from() == key.requester);
-            hold("cancel is the requester's", wish.any(|wish| matches!(wish.body, Ok(Message::Cancel(_)))), || "no cancel".to_owned())
+            let wished = wish.any(|wish| matches!(wish.body, Ok(Message::Cancel(_))));
+            let abandoned = world.truths.abandoned(key, entry.seq - 1).is_some();
+            hold("cancel is the requester's", wished || abandoned, || "no cancel".to_owned())
         }
         Reason::Dead => {
             let spent: BTreeSet<u32> =

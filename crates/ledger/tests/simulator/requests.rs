@@ -17,8 +17,8 @@ use crate::{
 /// A query that somebody will post.
 pub(crate) struct Request {
     pub(crate) key: Key,
-    to: To,
-    body: Result<Message, Invalid>,
+    pub(crate) to: To,
+    pub(crate) body: Result<Message, Invalid>,
 }
 
 /// Something that somebody outside does about the request of this number.
@@ -39,6 +39,8 @@ pub(crate) enum Act {
     OffSubject(usize),
     /// Signs of work from one who was not assigned, or not that instance.
     Forge(usize),
+    /// Somebody claims to ask on its behalf.
+    Claim(usize),
     /// Messages about a query that nobody posted.
     Orphan,
     Notice,
@@ -78,11 +80,10 @@ impl World {
             self.requests.push(request);
             let start = self.rng.between(0, end * 2 / 3);
             self.agenda.put(start, Event::Act(Act::Post(n)));
-            for (chance, act) in second_thoughts(n) {
-                if self.rng.percent(chance) {
-                    let when = self.rng.between((start - 100).max(0), (start + 4000).min(end));
-                    self.agenda.put(when, Event::Act(act));
-                }
+            self.plan_thoughts(n, start, end);
+            if self.family && self.rng.percent(40) {
+                let when = self.rng.between(start, (start + 3000).min(end));
+                self.agenda.put(when, Event::Act(Act::Claim(n)));
             }
             if self.rng.percent(10) {
                 let when = self.rng.between(start, (start + 2000).min(end));
@@ -94,6 +95,15 @@ impl World {
         if self.rng.percent(20) {
             let when = self.rng.between(0, end);
             self.agenda.put(when, Event::Act(if when % 2 == 0 { Act::Orphan } else { Act::Notice }));
+        }
+    }
+
+    pub(crate) fn plan_thoughts(&mut self, n: usize, start: Ms, end: Ms) {
+        for (chance, act) in second_thoughts(n) {
+            if self.rng.percent(chance) {
+                let when = self.rng.between((start - 100).max(0), (start + 4000).min(end));
+                self.agenda.put(when, Event::Act(act));
+            }
         }
     }
 
@@ -114,6 +124,7 @@ impl World {
             query.target = Some(agent.clone());
             to = To::One(agent);
         }
+        self.enlarge(&mut query, &mut to);
         match self.rng.below(20) {
             0 => return Request { key: Key { id, requester }, to, body: Err(junk()) },
             1 => query.gather = Some(Gather::default()),
@@ -171,6 +182,7 @@ impl World {
                 self.publish(draft, None);
             }
             Act::Forge(n) => self.forge(n),
+            Act::Claim(n) => self.claim(n),
             Act::Orphan => {
                 let id: QueryId = "eeeeeeee-0000-7000-8000-000000000000".parse().unwrap();
                 self.answer_as(name("a0"), id, name("ann"), 1, "i9".parse().unwrap());

@@ -5,16 +5,18 @@
 use ledger::{Key, MOST_CRASHES};
 use protocol::{
     End, InstanceId, Message, Name, Order, QueryId, State, Stop, Verdict, Work,
-    message::{Assign, Close, Query, Reason},
+    message::{Assign, Close, Gather, Query, Reason},
 };
 
 use crate::{
     coordinator::Coordinator,
     event::Life,
+    lineage,
     model::Truth,
     record,
     stream::{Ms, Stored, ms},
     tally::Happening,
+    whole,
     world::World,
 };
 
@@ -39,14 +41,7 @@ pub(crate) fn hold(rule: &'static str, holds: bool, how: impl FnOnce() -> String
 
 /// The query as it was first stored, with its sequence; None in its place for one that is no query.
 pub(crate) fn query<'a>(world: &'a World, key: &Key) -> Option<(&'a Stored, Option<&'a Query>)> {
-    let log = world.truths.log(key.id);
-    let stored = log
-        .iter()
-        .find(|stored| stored.slot == *key && stored.entry.as_ref().is_some_and(|entry| entry.subject.kind() == protocol::Kind::Query))?;
-    match &stored.entry.as_ref()?.body {
-        Ok(Message::Query(query)) => Some((stored, Some(query))),
-        _ => Some((stored, None)),
-    }
+    world.truths.query(key)
 }
 
 /// How many attempts may be spent on a query.
@@ -58,7 +53,8 @@ pub(crate) fn allowed(world: &World, key: &Key) -> usize {
 pub(crate) fn is_valid(world: &World, key: &Key) -> bool {
     let Some((stored, Some(query))) = query(world, key) else { return false };
     let to = stored.entry.as_ref().and_then(|entry| entry.subject.to().name());
-    query.gather.is_none()
+    let whom = |gather: &Gather| usize::from(gather.to.is_some()) + usize::from(gather.top.is_some()) + usize::from(gather.all);
+    query.gather.as_ref().is_none_or(|gather| whom(gather) == 1 && query.target.is_none() && to.is_none())
         && query.id.is_none_or(|id| id == key.id)
         && (query.target.is_none() || to.is_none() || query.target.as_ref() == to)
 }
@@ -89,14 +85,19 @@ pub(crate) fn is_lost(world: &World, index: usize, key: &Key, attempt: u32) -> b
     let since = |at: Option<&Ms>| world.now - at.map_or(listening, |at| listening.max(*at));
     let silent = since(coordinator.heard.get(&(key.clone(), attempt))) >= patience(world, &truth);
     let idle = since(coordinator.worked.get(&(key.clone(), attempt)));
-    let may_stall = truth.taken && truth.state != State::Waiting;
+    // Whoever waits for input, or for what it asked others, is not idle.
+    let waits = truth.state == State::Waiting || world.truths.is_delegating(key, coordinator.read as u64);
+    let may_stall = truth.taken && !waits;
     silent || may_stall && truth.stall_ms.is_some_and(|limit| idle >= limit as Ms)
 }
 
 /// A coordinator wants to append something.
 pub(crate) fn append(world: &World, index: usize, key: &Key, message: &Message) -> Checked {
-    let coordinator = &world.coordinators[index];
-    let Some(truth) = world.truths.at(key, coordinator.read as u64) else {
+    let read = world.coordinators[index].read as u64;
+    if let Message::Query(part) = message {
+        return whole::asks(world, read, key, part);
+    }
+    let Some(truth) = world.truths.at(key, read) else {
         return Err(Broken::new("known", format!("c{index} writes about {key:?}, which it has not read")));
     };
     hold("one ending", truth.end.is_none(), || format!("c{index} writes about a query that it knows to have ended: {message:?}"))?;
@@ -112,7 +113,15 @@ pub(crate) fn append(world: &World, index: usize, key: &Key, message: &Message) 
             hold("crashes end", crashes < MOST_CRASHES, || format!("{crashes} crashes, and one more try"))?;
             explained(&truth, assign)?;
             healthy(world, index, key, &truth)?;
+            lineage::assigned(world, read, key, assign)?;
+            whole::begins(world, key, assign)?;
             priority(world, index, key, assign)
+        }
+        Message::Answer(answer) => {
+            hold("cancel stops", !truth.cancelled, || format!("c{index} answers a cancelled query"))?;
+            let waits = world.truths.abandoned(key, read).is_none();
+            hold("children end with their parent", waits, || format!("c{index} answers for nobody: {key:?}"))?;
+            whole::answers(world, index, key, answer)
         }
         Message::Close(close) => closes(world, index, key, &truth, close),
         other => Err(Broken::new("known", format!("a coordinator does not write {other:?}"))),
@@ -138,16 +147,21 @@ fn closes(world: &World, index: usize, key: &Key, truth: &Truth, close: &Close) 
             hold("dead when spent", crashed || truth.spent >= allowed(world, key), || format!("dead after {} attempts", truth.spent))?;
             healthy(world, index, key, truth)
         }
+        Reason::Rejected if lineage::is_refusal(close) => lineage::refused(world, key, close),
         Reason::Rejected => {
             hold("invalid is rejected", bad, || format!("a good query is rejected: {close:?}"))?;
             hold("invalid is rejected", !truth.conflict || close.code == "conflict", || format!("a conflict is called {}", close.code))
         }
+        Reason::Cancelled if close.code == "parent_ended" => lineage::orphaned(world, world.coordinators[index].read as u64, key),
         Reason::Cancelled => hold("cancel stops", truth.cancelled, || "cancelled by nobody".to_owned()),
         Reason::Unroutable => {
-            let targeted = query(world, key).is_some_and(|(_, query)| query.is_some_and(|query| query.target.is_some()));
-            hold("routable", targeted, || "anybody could answer, and nobody may".to_owned())
+            let nobody = lineage::target(world, key).is_some() || whole::has_nobody(world, index, key);
+            hold("routable", nobody, || "anybody could answer, and nobody may".to_owned())
         }
-        Reason::Expired => Ok(()),
+        Reason::Expired => {
+            let gathers = truth.current.as_ref().is_some_and(|(agent, ..)| agent.is_coordinator());
+            hold("gathered in time", !gathers, || "what is gathered is answered, and does not expire".to_owned())
+        }
     }
 }
 
@@ -175,6 +189,8 @@ fn priority(world: &World, index: usize, key: &Key, assign: &Assign) -> Checked 
         truth.state == State::Posted
             && truth.number == 0
             && is_valid(world, other)
+            && query.gather.is_none()
+            && query.parent.is_none()
             && !(truth.conflict || truth.cancelled)
             && query.target.as_ref().is_none_or(|target| *target == assign.agent)
             && world.now < ms(truth.deadline)
@@ -228,7 +244,7 @@ pub(crate) fn stored(world: &mut World, stored: &Stored, by: Option<(Life, u64)>
         record::check(world, key)?;
     }
     let (Some((life, read)), Some(entry)) = (by, &stored.entry) else { return Ok(()) };
-    let key = stored.slot.clone();
+    let Some(key) = entry.key() else { return Ok(()) };
     let Some(truth) = world.truths.now(&key) else { return Ok(()) };
     let verdict = truth.verdicts.last().map(|(_, verdict)| *verdict);
     let answered = truth.end.is_some_and(|end| end > read) && matches!(truth.state, State::Completed | State::Failed);
@@ -237,17 +253,27 @@ pub(crate) fn stored(world: &mut World, stored: &Stored, by: Option<(Life, u64)>
             count_lost(world, &key, stored.seq);
             capacity(world, life, assign)
         }
-        (Ok(Message::Close(_)), Some(Verdict::Counted)) => Ok(()),
+        (Ok(Message::Close(_) | Message::Answer(_)), Some(Verdict::Counted)) => Ok(()),
+        // No compare-and-set excludes the answers of two coordinators: the first one counts.
+        (Ok(Message::Answer(_)), Some(Verdict::Late)) if truth.end.is_some_and(|end| end > read) => {
+            world.tally.count(Happening::GatheredTwice);
+            Ok(())
+        }
+        (Ok(Message::Query(_)), verdict) => {
+            let first = truth.verdicts.len() == 1 && (verdict == Some(Verdict::Counted) || truth.conflict);
+            hold("each part is asked once", first, || format!("c{} stored what is {verdict:?}: {key:?}", life.index))
+        }
         (Ok(Message::Assign(_)), Some(Verdict::Late)) if answered => {
             world.tally.count(Happening::LateAfterAnswer);
             Ok(())
         }
         (_, Some(Verdict::Late)) if answered => Ok(()),
-        (Ok(Message::Close(close)), Some(Verdict::Premature)) => {
+        (Ok(message @ (Message::Close(_) | Message::Answer(_))), Some(Verdict::Premature)) => {
+            let by_time = !matches!(message, Message::Close(close) if close.reason != Reason::Expired);
             let coordinator = &mut world.coordinators[life.index];
-            let excused = coordinator.skew > 0 && close.reason == Reason::Expired && coordinator.epoch == life.epoch;
+            let excused = coordinator.skew > 0 && by_time && coordinator.epoch == life.epoch;
             let first = coordinator.epoch != life.epoch || (excused && coordinator.premature.insert(key));
-            hold("time is the server's", first, || format!("c{} closes too early: {close:?}", life.index))
+            hold("time is the server's", first, || format!("c{} ends it too early: {message:?}", life.index))
         }
         (body, verdict) => Err(Broken::new("the fence holds", format!("c{} stored what is {verdict:?}: {body:?}", life.index))),
     }
@@ -289,7 +315,8 @@ pub(crate) fn no_hand_idles(world: &World, index: usize) -> Checked {
 /// A coordinator has read an entry: every fold under its id agrees with the model.
 pub(crate) fn folds(world: &World, index: usize, stored: &Stored) -> Checked {
     let mut keys = world.truths.keys().filter(|key| key.id == stored.slot.id);
-    keys.try_for_each(|key| agrees(world, &world.coordinators[index], key))
+    keys.try_for_each(|key| agrees(world, &world.coordinators[index], key))?;
+    if world.family { lineage::agrees(world, index, stored) } else { Ok(()) }
 }
 
 fn agrees(world: &World, coordinator: &Coordinator, key: &Key) -> Checked {
@@ -311,7 +338,8 @@ pub(crate) fn finished(world: &World) -> Checked {
             agrees(world, coordinator, key)?;
         }
     }
-    ids.into_iter().try_for_each(|id| record::views(world, id))
+    ids.into_iter().try_for_each(|id| record::views(world, id))?;
+    lineage::within_budgets(world)
 }
 
 /// What has not finished, in words.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use ledger::{Appended, Entry};
-use protocol::{Message, State, Verdict};
+use protocol::{Kind, Message, State, Verdict};
 
 use crate::{
     event::{Event, Life, Publish},
@@ -23,6 +23,10 @@ impl World {
         let admitted = publish.expect.as_ref().is_none_or(|expect| !fenced || self.stream.admits(expect));
         let outcome = if publish.refused || !admitted {
             self.tally.count(if publish.refused { Happening::RefusedFreely } else { Happening::Refused });
+            let again = publish.by.is_some() && publish.draft.message.as_ref().is_some_and(|(subject, _)| subject.kind() == Kind::Query);
+            if again && !publish.refused {
+                self.tally.count(Happening::PartRefused);
+            }
             Appended::Refused
         } else {
             let stored = self.stream.store(publish.draft, self.now);
@@ -41,6 +45,8 @@ impl World {
         self.truths.stored(stored);
         rules::stored(self, stored, by)?;
         self.count_verdict(stored);
+        self.count_family(stored);
+        self.envy(stored);
         self.expect_reply(stored);
         for life in self.coordinator_lives() {
             let at = self.now + self.delay();

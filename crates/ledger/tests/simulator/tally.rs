@@ -28,6 +28,13 @@ happenings! {
     Handed => "handed", Stops => "stops", Ends => "end signals", Lost => "attempts lost", Unaccepted => "attempts unaccepted",
     LateAfterAnswer => "assigned into an answer", AnsweredPastDeadline => "answered past the deadline",
     EarlyReply => "replies before their question", Waiting => "times waiting for input",
+    // What was asked on behalf of others.
+    Asked => "sub-queries", Deep => "assigned three deep", ZombieAsks => "asked by a zombie", NotDelegated => "not delegated",
+    UnknownParent => "unknown parents", Cycle => "cycles", TooDeep => "too deep", BudgetSpent => "over budget",
+    EndedWithParent => "ended with their parent", EndedWithAttempt => "ended with their attempt",
+    // What was asked of several at once.
+    NestedGather => "nested gathers", PartAsked => "parts", PartRefused => "parts refused by the fence", PartStolen => "parts stolen",
+    Gathered => "gathered", PartsOpen => "gathered with open parts", GatherUnmet => "gathered in vain", GatheredTwice => "gathered twice",
 }
 
 const KINDS: usize = WORDS.len();

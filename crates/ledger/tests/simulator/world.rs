@@ -11,6 +11,7 @@ use protocol::{Candidate, Decision, Name, Step, message::Gather};
 use crate::{
     coordinator::Coordinator,
     event::{Agenda, Event},
+    family,
     instance::Instance,
     mutant::Mutant,
     requests::{Request, name},
@@ -34,9 +35,10 @@ impl Router for Routes {
             return self.choose(at, gather);
         }
         let target = fold.posted().query().and_then(|query| query.target.clone()).or(fold.posted().to.name().cloned());
+        let others = || self.agents.iter().filter(|agent| !at.path.contains(agent));
         let agent = match target {
             Some(target) => self.agents.contains(&target).then_some(target),
-            None => self.agents.iter().find(|agent| hands.is_live(agent)).or(self.agents.first()).cloned(),
+            None => others().find(|agent| hands.is_live(agent)).or(others().next()).cloned(),
         };
         let step = if agent.is_some() { Step::Target } else { Step::None };
         Decision::new(agent, step, "so")
@@ -56,6 +58,8 @@ impl Routes {
 
 pub(crate) struct World {
     pub(crate) seed: u64,
+    /// Whether agents ask each other, and people several at once.
+    pub(crate) family: bool,
     pub(crate) rng: Rng,
     pub(crate) now: Ms,
     pub(crate) calm: bool,
@@ -81,7 +85,7 @@ pub(crate) struct World {
     pub(crate) afloat: usize,
     pub(crate) steps: u64,
     trace: Option<Vec<String>>,
-    calm_at: Ms,
+    pub(crate) calm_at: Ms,
 }
 
 /// What came of a run.
@@ -102,8 +106,9 @@ pub(crate) fn run(seed: u64, mutant: Option<Mutant>, traced: bool) -> Run {
 impl World {
     fn new(seed: u64, mutant: Option<Mutant>, traced: bool) -> Self {
         let mut rng = Rng::new(seed);
-        let agents: Vec<Name> = (0..1 + rng.below(3)).map(|n| name(&format!("a{n}"))).collect();
-        let gone = (agents.len() > 1 && rng.percent(20)).then(|| agents[0].clone());
+        let family = family::is_family(seed);
+        let agents: Vec<Name> = (0..1 + usize::from(family) + rng.below(3)).map(|n| name(&format!("a{n}"))).collect();
+        let gone = (agents.len() > 1 && rng.percent(if family { 40 } else { 20 })).then(|| agents[0].clone());
         let seconds = |s: i64| SignedDuration::from_secs(s);
         let short = Policy {
             accept: SignedDuration::from_millis(500),
@@ -124,6 +129,7 @@ impl World {
         };
         let mut world = Self {
             seed,
+            family,
             now: 0,
             calm: false,
             faults,

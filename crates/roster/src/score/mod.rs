@@ -37,6 +37,9 @@ use crate::{
 /// The most candidates that a decision shows.
 pub(crate) const SHOWN: usize = 10;
 
+/// How many characters of a text are looked at. Whoever needs more to say what it is about attaches a document.
+const READ: usize = 16_384;
+
 /// What the step found.
 pub(crate) struct Scored {
     /// How the candidates were chosen.
@@ -62,7 +65,8 @@ struct Runner<'a> {
 /// Ranks the agents that fit a query. Those that the query excludes, and that are done with it, do not
 /// compete. The best `most` are told.
 pub(crate) fn rank(index: &Index, asked: &Asked<'_>, standing: &dyn Standing, most: usize) -> Scored {
-    let words = words(&asked.query.payload.query);
+    let text: String = asked.query.payload.query.chars().take(READ).collect();
+    let words = words(&text);
     let facts = Facts::of(asked.query);
     let competes = |agent: &Name| !asked.excludes(agent) && !standing.is_done(agent);
     let mut found = Found::in_text(index, &words);

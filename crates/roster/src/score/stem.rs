@@ -6,13 +6,13 @@
 use std::{collections::BTreeSet, sync::LazyLock};
 
 /// Endings that are taken off, each before those that it ends with.
-const ENDINGS: [&str; 92] = [
+const ENDINGS: [&str; 95] = [
     "izations", "isations", "ization", "isation", "ations", "ation", "itions", "ition", "ments", "ment", "ness", "ings", "ing", "ities",
     "ity", "ances", "ance", "ences", "ence", "ables", "able", "ibles", "ible", "ives", "ive", "izes", "ized", "izer", "ize", "ises",
-    "ised", "iser", "ise", "ions", "ion", "ors", "or", "ers", "er", "ies", "ied", "ical", "ic", "als", "al", "ously", "ous", "ful", "ed",
-    "ly", "es", "ovani", "ovana", "ovane", "ovany", "ovat", "ovych", "oveho", "ovou", "ovy", "ova", "ove", "ovi", "eni", "ani", "nich",
-    "ich", "ych", "eho", "ymi", "imi", "emi", "ami", "osti", "ost", "em", "ou", "um", "am", "om", "ach", "ech", "ym", "im", "mi", "at",
-    "it", "s", "a", "e", "i", "o",
+    "ised", "iser", "ise", "iz", "ions", "ion", "ors", "or", "ers", "er", "ies", "ied", "ical", "ic", "als", "al", "ously", "ous", "ful",
+    "ed", "ly", "es", "ovani", "ovana", "ovane", "ovany", "ovat", "ovych", "oveho", "ovou", "ovy", "ova", "ove", "ovi", "enim", "eni",
+    "ani", "nich", "ich", "ych", "eho", "ymi", "imi", "emi", "ami", "osti", "ost", "en", "em", "ou", "um", "am", "om", "ach", "ech", "ym",
+    "im", "mi", "at", "it", "s", "a", "e", "i", "o",
 ];
 
 /// How many letters are left at least.
@@ -21,9 +21,12 @@ const LEAST: usize = 4;
 /// How many letters of a stem count. What comes after is more ending than stem.
 const MOST: usize = 7;
 
+/// The longest word that is looked at, in bytes. What is longer is no word of a language.
+const LONGEST: usize = 64;
+
 /// The stem of a normalised word. Short words, and those with digits or signs, are their own.
 pub(super) fn stem(word: &str) -> &str {
-    if !word.chars().all(char::is_alphabetic) {
+    if word.len() > LONGEST || !word.chars().all(char::is_alphabetic) {
         return word;
     }
     let mut stem = word;
@@ -53,4 +56,37 @@ const EMPTY: [&str; 9] = [
 pub(super) fn is_empty(word: &str) -> bool {
     static WORDS: LazyLock<BTreeSet<&str>> = LazyLock::new(|| EMPTY.iter().flat_map(|line| line.split(' ')).collect());
     WORDS.contains(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case(&["deploy", "deploys", "deployed", "deploying", "deployment", "deployments"])]
+    #[case(&["optimize", "optimizing", "optimization", "optimizer"])]
+    #[case(&["test", "tests", "testing", "tester", "testovani", "testovat"])]
+    #[case(&["nasazeni", "nasazenim", "nasazovat", "nasazovani"])]
+    #[case(&["databaze", "databazi", "databazich", "databazemi"])]
+    #[case(&["kontejner", "kontejnery", "kontejneru", "kontejnerech"])]
+    fn forms_of_a_word_have_one_stem(#[case] forms: &[&str]) {
+        let stems: BTreeSet<_> = forms.iter().map(|form| stem(form)).collect();
+        assert_eq!(stems.len(), 1, "{stems:?}");
+    }
+
+    #[test]
+    fn short_words_and_names_are_their_own() {
+        for word in ["api", "data", "c++", "s3", "k8s", ""] {
+            assert_eq!(stem(word), word);
+        }
+        assert_ne!(stem("model"), stem("module"));
+        let long = "ing".repeat(100_000);
+        assert_eq!(stem(&long), long);
+    }
+
+    #[test]
+    fn function_words_say_nothing() {
+        assert!(["the", "what", "jak", "pro", "s"].into_iter().all(is_empty));
+        assert!(!["deploy", "test", "prompt"].into_iter().any(is_empty));
+    }
 }

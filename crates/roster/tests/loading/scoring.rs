@@ -222,3 +222,14 @@ fn ten_are_shown_and_the_others_counted() {
     assert_eq!((score.total, score.parts.len()), (40, 24));
     assert!(score.more >= 16, "{}", score.more);
 }
+
+#[test]
+fn a_text_without_end_takes_no_time_without_end() {
+    let cards = cards(&[("a", "weights: {keywords: {sail: 5}}"), ("b", "description: sails")]);
+    let begun = std::time::Instant::now();
+    for long in ["ing".repeat(500_000), "sail ".repeat(500_000), "\u{301}".repeat(500_000)] {
+        decide(&cards, &query(&long));
+    }
+    // Milliseconds in fact; what grows with the square of the text takes minutes.
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+}

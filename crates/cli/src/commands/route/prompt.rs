@@ -39,10 +39,14 @@ pub(super) fn read(path: &Path) -> Result<Vec<Prompt>, Failure> {
 const SHAPE: &str = "Each line is an object, as in {\"text\": \"Deploy it\", \"tags\": [], \"expect\": [\"devops-engineer\"]}.";
 
 fn parse(path: &Path, number: usize, line: &str) -> Result<Prompt, Failure> {
-    let bad = |why: String| Failure::usage("bad_line", format!("{}, line {number}: {why}", path.display())).hint(SHAPE);
-    let prompt: Prompt = serde_json::from_str(line).map_err(|error| bad(error.to_string()))?;
+    let bad = |why: &str| Failure::usage("bad_line", format!("{}, line {number}: {why}", path.display())).hint(SHAPE);
+    let prompt: Prompt = serde_json::from_str(line).map_err(|error| {
+        let why = error.to_string();
+        // It counts the lines of what it was given, which is one.
+        bad(why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why))
+    })?;
     if prompt.text.trim().is_empty() {
-        return Err(bad("the text is empty".to_owned()));
+        return Err(bad("the text is empty"));
     }
     Ok(prompt)
 }

@@ -1,14 +1,21 @@
-//! Whom to ask about a topic that no fact answers. Pure: cards and topics in, errands out.
+//! Whom to ask about a topic that no fact answers. Pure: decisions and cards in, errands out.
 //!
-//! Owns who may be asked at all. Who of those fits best, routing decides by the rules of its score step; nobody is
-//! asked whom the words of the topic do not point to. Next: `mod.rs`, which runs the errands.
+//! Owns who may be asked at all. Who of those fits best, the score step of routing has said; nobody is asked whom the
+//! words of the topic do not point to. Next: `mod.rs`, which runs the errands.
 
-use agentbus::{Name, Presence, Query};
-use protocol::{Candidate, Card, Step, To};
-use roster::{Asked, Handler, MayCost, Roster, Standing};
+use agentbus::{Decision, Gather, Name, Presence, Query};
+use protocol::{Candidate, Step};
+use roster::{Handler, MayCost};
 
 /// The type of what experts are asked.
 const REQUEST: &str = "request";
+
+/// The type under which they are looked for. Nobody registers for it: who answers every request of a type is no expert
+/// by that.
+const SEARCH: &str = "expert_for_topic";
+
+/// Among how many candidates of a topic an expert is looked for.
+const AMONG: u32 = 64;
 
 /// On whose behalf experts are asked, and whom that leaves out.
 pub(super) struct Asker<'a> {
@@ -17,6 +24,12 @@ pub(super) struct Asker<'a> {
     /// Who waits for its answer, the agent that has it in hand among them. None of them is asked.
     pub(super) path: &'a [Name],
     pub(super) may_cost: &'a MayCost,
+}
+
+/// A topic, in the requester's words, with the agents that it points to, best first.
+pub(super) struct Pointed {
+    pub(super) topic: String,
+    candidates: Vec<Candidate>,
 }
 
 /// Who is asked about what.
@@ -38,55 +51,37 @@ pub(super) struct Errand {
     pub(super) why: Vec<String>,
 }
 
-/// Chooses the expert of each topic.
-pub(super) fn choose(topics: &[String], asker: &Asker<'_>, present: &[Presence]) -> Choice {
-    let able = || present.iter().filter(|one| asker.finds_able(one));
-    let allowed = |one: &&Presence| asker.may_cost.allows(&one.card.agent, &one.card.handler);
-    let (free, all): (Experts<'_>, Experts<'_>) = (able().filter(allowed).collect(), able().collect());
+/// Chooses the expert of each topic among those that are there.
+pub(super) fn choose(pointed: &[Pointed], asker: &Asker<'_>, present: &[Presence]) -> Choice {
     let mut choice = Choice::default();
-    if all.0.is_empty() {
-        return choice;
-    }
-    let roster = Roster::new(present.iter().map(|one| unregistered(&one.card)));
-    for topic in topics {
-        let query = asker.question(topic);
-        if let Some(best) = best(&roster, &query, asker.path, &free) {
+    let find = |candidate: &Candidate| present.iter().find(|one| one.card.agent == candidate.agent);
+    for Pointed { topic, candidates } in pointed {
+        let able = |candidate: &&Candidate| find(candidate).is_some_and(|one| asker.finds_able(one));
+        let free = |candidate: &&Candidate| find(candidate).is_some_and(|one| asker.may_cost.allows(&one.card.agent, &one.card.handler));
+        if let Some(best) = candidates.iter().filter(able).find(free) {
             choice.errand(best, topic);
-        } else if let Some(best) = best(&roster, &query, asker.path, &all) {
-            choice.too_dear.push((topic.clone(), best.agent));
+        } else if let Some(best) = candidates.iter().find(able) {
+            choice.too_dear.push((topic.clone(), best.agent.clone()));
         }
     }
     choice
 }
 
-/// The agents that may be asked, each with whether it is live and how busy it is.
-struct Experts<'a>(Vec<&'a Presence>);
-
-impl<'a> FromIterator<&'a Presence> for Experts<'a> {
-    fn from_iter<I: IntoIterator<Item = &'a Presence>>(present: I) -> Self {
-        Self(present.into_iter().collect())
-    }
-}
-
-impl Experts<'_> {
-    fn get(&self, agent: &Name) -> Option<&Presence> {
-        self.0.iter().find(|one| one.card.agent == *agent).copied()
-    }
-}
-
-/// What the score step must know of them. Who may not be asked, it takes for one that has had its turn.
-impl Standing for Experts<'_> {
-    fn is_live(&self, agent: &Name) -> bool {
-        self.get(agent).is_some_and(is_live)
+impl Pointed {
+    /// Those whom the score step has found, in its order. `decision`: what became of [`Asker::search`].
+    pub(super) fn new(topic: &str, decision: Decision) -> Self {
+        let scored = |candidate: &Candidate| match &candidate.score {
+            Some(score) => score.evidence > 0,
+            // Behind the first ones, scores are not told; where somebody is registered, that may be why.
+            None => decision.step == Step::Score,
+        };
+        let searched = matches!(decision.step, Step::Registration | Step::Score);
+        let candidates = decision.candidates.into_iter().filter(|candidate| searched && scored(candidate)).collect();
+        Self { topic: topic.to_owned(), candidates }
     }
 
-    fn in_hand(&self, agent: &Name) -> usize {
-        let load = |one: &Presence| one.instances.iter().map(|instance| u64::from(instance.load)).sum::<u64>() + one.waiting;
-        self.get(agent).map_or(0, |one| usize::try_from(load(one)).unwrap_or(usize::MAX))
-    }
-
-    fn is_done(&self, agent: &Name) -> bool {
-        self.get(agent).is_none()
+    pub(super) fn agents(&self) -> impl Iterator<Item = &Name> {
+        self.candidates.iter().map(|candidate| &candidate.agent)
     }
 }
 
@@ -96,10 +91,16 @@ impl Asker<'_> {
         let card = &one.card;
         let from_facts = card.handler == Handler::Context.as_str();
         let waits = self.path.contains(&card.agent) || self.query.requesting_agent == card.agent;
-        !from_facts && !waits && !card.fallback && is_live(one)
+        let live = one.instances.iter().any(|instance| instance.capacity > 0);
+        !from_facts && !waits && !card.fallback && live
     }
 
-    /// The query by which one topic finds its expert.
+    /// The query by whose routing the experts of a topic are found. It is never posted.
+    pub(super) fn search(&self, topic: &str) -> Query {
+        let gather = Gather { top: Some(AMONG), ..Gather::default() };
+        Query { gather: Some(gather), request_type: SEARCH.to_owned(), ..self.question(topic) }
+    }
+
     fn question(&self, text: &str) -> Query {
         let own = self.query.clone();
         Query {
@@ -114,13 +115,13 @@ impl Asker<'_> {
 }
 
 impl Choice {
-    fn errand(&mut self, best: Candidate, topic: &str) {
+    fn errand(&mut self, best: &Candidate, topic: &str) {
         match self.errands.iter_mut().find(|errand| errand.agent == best.agent) {
             Some(errand) => {
                 errand.topics.push(topic.to_owned());
-                errand.why.push(best.why);
+                errand.why.push(best.why.clone());
             }
-            None => self.errands.push(Errand { agent: best.agent, topics: vec![topic.to_owned()], why: vec![best.why] }),
+            None => self.errands.push(Errand { agent: best.agent.clone(), topics: vec![topic.to_owned()], why: vec![best.why.clone()] }),
         }
     }
 }
@@ -136,25 +137,11 @@ impl Errand {
     }
 }
 
-fn is_live(one: &Presence) -> bool {
-    one.instances.iter().any(|instance| instance.capacity > 0)
-}
-
-/// A card without what it is registered for: who answers every request of a type is no expert for it.
-fn unregistered(card: &Card) -> Card {
-    Card { answers: Vec::new(), ..card.clone() }
-}
-
-/// Who fits best, of those that the query itself points to.
-fn best(roster: &Roster, query: &Query, path: &[Name], experts: &Experts<'_>) -> Option<Candidate> {
-    let decision = roster.route(&Asked { query, to: &To::Any, path }, experts);
-    let earned = |candidate: &Candidate| candidate.score.as_ref().is_some_and(|score| score.evidence > 0);
-    decision.candidates.into_iter().filter(|_| decision.step == Step::Score).find(earned)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use protocol::To;
+    use roster::{Asked, Roster, Standing};
     use serde_json::{Value, json};
 
     use super::*;
@@ -191,8 +178,30 @@ mod tests {
     fn choose_for(asker: &str, path: &[&str], may_cost: &MayCost, topics: &[&str], present: &[Presence]) -> Choice {
         let query = Query::new(name(asker), "get_project_context", topics.join(", "));
         let path: Vec<_> = path.iter().copied().map(name).collect();
-        let topics: Vec<_> = topics.iter().copied().map(str::to_owned).collect();
-        choose(&topics, &Asker { query: &query, path: &path, may_cost }, present)
+        choose_as(&Asker { query: &query, path: &path, may_cost }, topics, present)
+    }
+
+    /// As it is done on a bus, where a coordinator routes: it knows the agents, and not who waits.
+    fn choose_as(asker: &Asker<'_>, topics: &[&str], present: &[Presence]) -> Choice {
+        struct Quiet;
+        impl Standing for Quiet {
+            fn is_live(&self, _: &Name) -> bool {
+                true
+            }
+            fn in_hand(&self, _: &Name) -> usize {
+                0
+            }
+            fn is_done(&self, _: &Name) -> bool {
+                false
+            }
+        }
+        let roster = Roster::new(present.iter().map(|one| one.card.clone()));
+        let point = |topic: &&str| {
+            let query = Query { requesting_agent: name("manager"), ..asker.search(topic) };
+            let top = query.gather.as_ref().and_then(|gather| gather.top).map(|top| top as usize);
+            Pointed::new(topic, roster.choose(&Asked { query: &query, to: &To::Any, path: &[] }, top, &Quiet))
+        };
+        choose(&topics.iter().map(point).collect::<Vec<_>>(), asker, present)
     }
 
     fn chosen(present: &[Presence], topics: &[&str]) -> Vec<(String, Vec<String>)> {
@@ -220,7 +229,7 @@ mod tests {
         let (query, path) = (Query::new(name("alice"), "get_project_context", "x"), [name("alice"), name("manager")]);
         let query = Query { domain: Some("web".to_owned()), context_tags: Some(vec!["ci".to_owned()]), ..query };
         let asker = Asker { query: &query, path: &path, may_cost: &MayCost::Nobody };
-        let choice = choose(&["test coverage".to_owned(), "flaky tests".to_owned()], &asker, &team());
+        let choice = choose_as(&asker, &["test coverage", "flaky tests"], &team());
         let question = choice.errands[0].question(&asker);
         assert_eq!(
             (question.payload.query.as_str(), question.request_type.as_str()),
@@ -231,7 +240,7 @@ mod tests {
             (Some(name("qa")), query.domain.clone(), query.context_tags.clone())
         );
         assert_eq!(choice.errands[0].why.len(), 2);
-        let one = choose(&["error budget".to_owned()], &asker, &team());
+        let one = choose_as(&asker, &["error budget"], &team());
         assert_eq!(one.errands[0].question(&asker).payload.query, "error budget");
     }
 
@@ -286,6 +295,9 @@ mod tests {
         assert_eq!(chosen(&present, &["test coverage", "growth projections"]), [to("qa", &["test coverage"])]);
         present[1].card.answers = vec![REQUEST.to_owned()];
         assert_eq!(chosen(&present, &["test coverage"]), [to("qa", &["test coverage"])]);
+        // A fallback is found where nobody else is, and is none either.
+        present[0].card.fallback = true;
+        assert_eq!(chosen(&[present[0].clone()], &["growth projections"]), []);
     }
 
     #[test]

@@ -10,16 +10,16 @@ mod choice;
 mod consulted;
 mod told;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use agentbus::{Answer, Asking, Error, Event, Name, State, Task, protocol::Extra};
-use futures::{StreamExt, stream};
+use agentbus::{Answer, Asking, Error, Event, Name, Query, State, Task, protocol::Extra};
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use protocol::message::Budget;
 use roster::MayCost;
 
 use self::{
-    choice::{Asker, Choice, Errand, choose},
+    choice::{Asker, Choice, Errand, Pointed, choose},
     consulted::Asked,
     told::told,
 };
@@ -50,17 +50,15 @@ pub(super) async fn consult(task: &Task, topics: &[String], may_cost: &MayCost) 
     if topics.is_empty() || is_spent(task.assignment().budget.as_ref()) {
         return Consulted::default();
     }
-    // Who is there is no secret that needs this agent's name.
-    let present = match task.bus().agents().await {
-        Ok(present) => present,
+    let path = task.path();
+    let asker = Asker { query: task.query(), path: &path, may_cost };
+    let Choice { errands, too_dear } = match find(task, topics, &asker).await {
+        Ok(choice) => choice,
         Err(error) => {
-            tracing::warn!(%error, id = %task.id(), "no expert is asked: nobody says who is there");
+            tracing::warn!(%error, id = %task.id(), "no expert is asked, since none can be looked for");
             return Consulted::default();
         }
     };
-    let path = task.path();
-    let asker = Asker { query: task.query(), path: &path, may_cost };
-    let Choice { errands, too_dear } = choose(topics, &asker, &present);
     let runs = errands.into_iter().enumerate().map(|(at, errand)| {
         let asker = &asker;
         async move { (at, run(task, asker, errand, limits).await) }
@@ -68,6 +66,23 @@ pub(super) async fn consult(task: &Task, topics: &[String], may_cost: &MayCost) 
     let mut runs: Vec<_> = stream::iter(runs).buffer_unordered(AT_ONCE).collect().await;
     runs.sort_by_key(|(at, _)| *at);
     Consulted::of(runs.into_iter().map(|(_, run)| run).collect(), too_dear)
+}
+
+/// Asks the coordinator whom each topic points to, and who of those is there. Nothing is posted, so it does not ask in
+/// the agent's name: not everybody who serves an agent may do that.
+async fn find(task: &Task, topics: &[String], asker: &Asker<'_>) -> Result<Choice, Error> {
+    let bus = task.bus();
+    let point = |topic: &String| {
+        let (topic, search) = (topic.clone(), Query { requesting_agent: bus.name().clone(), ..asker.search(topic) });
+        async move { Ok::<_, Error>(Pointed::new(&topic, bus.route(&search).await?)) }
+    };
+    let pointed: Vec<_> = stream::iter(topics.iter().map(point)).buffered(AT_ONCE).try_collect().await?;
+    let agents: BTreeSet<_> = pointed.iter().flat_map(Pointed::agents).cloned().collect();
+    if agents.is_empty() {
+        return Ok(Choice::default());
+    }
+    let present = bus.present(&agents.into_iter().collect::<Vec<_>>()).await?;
+    Ok(choose(&pointed, asker, &present))
 }
 
 /// None where nothing that is asked now could be answered in time.

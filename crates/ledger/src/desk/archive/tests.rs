@@ -4,7 +4,7 @@
 
 use protocol::{
     Decision, End, Extra, Heartbeat, Kind, Message, Name, State, To,
-    message::{Outcome, Query},
+    message::{Asked, Assign, Gather, Outcome, Query},
 };
 
 use super::*;
@@ -299,4 +299,35 @@ fn what_was_read_in_part_before_it_moved_is_dropped() {
     desk.caught_up(at(2), &router);
     assert_eq!(desk.appended(&log.key, Appended::Gone, at(99), &router), []);
     assert!(desk.book().folds().next().is_none() && desk.is_idle());
+}
+
+#[test]
+fn nor_does_anything_stay_of_what_was_gathered_then() {
+    let gather = Gather { to: Some(vec![name("a")]), ..Gather::default() };
+    let mut log = Log::of(Query { gather: Some(gather), ..Query::new(name("me"), "request", "?") });
+    let parts = vec![Asked { id: key(1).id, agent: name("a") }];
+    let assign = Assign { agent: Name::coordinator(), parts, ..crate::testing::assign(1, "gather") };
+    log.write(Kind::Assign, "me", To::One(Name::coordinator()), Ok(Message::Assign(assign)));
+    let mut desk = desk(&log, 2);
+    assert!(!desk.is_idle());
+    desk.appended(&log.key, Appended::Gone, at(99), &router);
+    assert!(desk.book().folds().next().is_none() && desk.is_idle());
+}
+
+#[test]
+fn a_tree_stays_until_all_of_it_is_over() {
+    let mut log = Log::posted();
+    log.assign(1, "i");
+    let (root, child) = (log.key.clone(), key(1));
+    log.key = child;
+    let asked = Query { parent: Some(root.id), ..Query::new(name("a"), "request", "?") };
+    log.write(Kind::Query, "a", To::Any, Ok(Message::Query(asked)));
+    log.write(Kind::Close, "a", To::One(name("a")), Ok(Message::Close(crate::testing::close(Reason::Unroutable))));
+    let mut desk = desk(&log, 4);
+    desk.caught_up(at(4), &router);
+    assert_eq!(moves(&desk.tick(at(25 * HOUR), &router)), [0; 0], "what it was asked for is open");
+    (log.key, log.second) = (root, 30 * HOUR);
+    log.close(Reason::Expired);
+    read_last(&mut desk, &log, 30 * HOUR);
+    assert_eq!(moves(&desk.tick(at(55 * HOUR), &router)).len(), 2);
 }
