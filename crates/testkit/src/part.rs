@@ -129,6 +129,14 @@ impl Part {
         self.child.as_ref().map(Child::id)
     }
 
+    /// The most memory that it has taken in this life, in bytes; 0 where that cannot be told.
+    #[must_use]
+    pub fn most_memory(&self) -> u64 {
+        let status = self.pid().and_then(|pid| fs::read_to_string(format!("/proc/{pid}/status")).ok()).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        peak.unwrap_or_default() * 1024
+    }
+
     /// Whether it runs. An end that was not of our making is noted.
     pub fn is_running(&mut self) -> bool {
         let Some(child) = &mut self.child else { return false };

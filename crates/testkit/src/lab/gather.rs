@@ -10,13 +10,17 @@ use serde_json::Value;
 
 use super::Lab;
 use crate::{
-    Plain,
+    Part, Plain,
     checker::{self, Evidence, Verdict},
     plain::is_terminal,
 };
 
 /// How long after the last fault nothing may be stuck (I5).
 const SETTLED: Duration = Duration::from_secs(30);
+
+/// What no process of a laboratory may ever take (I6): several times what each needs, and far less than one that
+/// keeps what it should let go of.
+const MOST_MEMORY: u64 = 512 << 20;
 
 impl Lab {
     /// Undoes what faults there are, lets the clients finish, and judges. A client that has not finished 30 s
@@ -61,6 +65,9 @@ impl Lab {
         let watched = self.watched(&stored).await;
         let mut accidents: Vec<String> = self.parts().flat_map(|placed| placed.part.accidents()).collect();
         accidents.extend(self.node.iter_mut().flat_map(|node| node.part().accidents()));
+        let parts = self.coordinators.iter().chain(&self.hosts).chain(&self.watcher).map(|placed| &placed.part);
+        accidents.extend(parts.filter_map(|part| too_large(part, MOST_MEMORY)));
+        accidents.extend(self.node.as_mut().and_then(|node| too_large(node.part(), MOST_MEMORY)));
         Evidence { clients, works: checker::lines(&self.works()), stored, waiting, watched, accidents }
     }
 
@@ -80,6 +87,12 @@ impl Lab {
     }
 }
 
+/// Says so where a process has taken more memory than it may.
+fn too_large(part: &Part, most: u64) -> Option<String> {
+    let taken = part.most_memory();
+    (taken > most).then(|| format!("{} took {} MiB of memory", part.name(), taken >> 20))
+}
+
 fn finished(folder: &std::path::Path, name: &str) -> bool {
     checker::lines(&folder.join(format!("{name}.jsonl"))).iter().any(|line| line["event"] == "finished")
 }
@@ -97,4 +110,24 @@ async fn waiting(plain: &Plain, clients: &[Value]) -> BTreeMap<String, String> {
         }
     }
     waiting
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_takes_too_much_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut part = Part::new("sleeper", folder.path(), "", || {
+            let mut command = std::process::Command::new("sleep");
+            command.arg("60");
+            command
+        });
+        part.start();
+        crate::eventually("its memory", || if part.most_memory() > 0 { Ok(()) } else { Err(()) });
+        assert_eq!(too_large(&part, MOST_MEMORY), None);
+        assert!(too_large(&part, 1).is_some_and(|told| told.starts_with("sleeper took")));
+        part.kill();
+    }
 }
