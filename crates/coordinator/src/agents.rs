@@ -133,6 +133,10 @@ impl Agents {
 }
 
 impl Router for Agents {
+    fn awaits(&self, hands: &Hands) -> bool {
+        self.roster.cards().any(|card| !hands.is_live(&card.agent))
+    }
+
     fn is_complete(&self) -> bool {
         self.asked.is_empty()
     }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use ledger::{Action, Appended, Desk, Key};
+use ledger::{Action, Appended, Desk, Key, Policy};
 use nats::{Api, Archive, Call, Connection, Delivery, Error, Ledger, Step, Subscription};
-use protocol::{Heartbeat, InstanceId, Name};
+use protocol::{Heartbeat, InstanceId, Name, QueryId};
 use serde_json::json;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -65,7 +65,10 @@ impl Coordinator {
         let (events, inbox) = mpsc::channel(WAITING);
         let (serving, served) = oneshot::channel();
         let effects = Effects::start(connection, events, tasks.clone());
-        let desk = Desk::new(instance.clone(), options.policy).retain(options.retention);
+        let policy = Policy { largest: effects.connection.max_body(), ..options.policy };
+        // 74 random bits.
+        let secret = QueryId::mint().uuid().as_u128();
+        let desk = Desk::new(instance.clone(), policy).with_secret(secret).retain(options.retention);
         let clock = Clock::start();
         let hearing = Hearing::new(clock.now());
         let service = Service {

@@ -26,7 +26,13 @@ pub struct Policy {
     pub backoff: SignedDuration,
     /// The longest pause. Default 60 s.
     pub max_backoff: SignedDuration,
+    /// The largest body that a message can have, in bytes. Default 960 KiB: 1 MiB, and room for headers.
+    pub largest: usize,
 }
+
+/// How long past its deadline the answer of several agents is tried at least that the ledger does not take: after that
+/// the query expires like any other.
+const GATHERED_BY: SignedDuration = SignedDuration::from_secs(30);
 
 impl Default for Policy {
     fn default() -> Self {
@@ -35,6 +41,7 @@ impl Default for Policy {
             lease: SignedDuration::from_secs(15),
             backoff: SignedDuration::from_millis(500),
             max_backoff: SignedDuration::from_secs(60),
+            largest: 960 << 10,
         }
     }
 }
@@ -110,10 +117,11 @@ pub fn decide(fold: &Fold, kin: &Kin, now: &Now, policy: &Policy) -> Next {
     if let Some(why) = &kin.abandoned {
         return close(Reason::Cancelled, "parent_ended", why.clone());
     }
-    if fold.current().is_some_and(|current| current.agent.is_coordinator()) {
+    let deadline = fold.posted().deadline;
+    let given_up = kin.unanswerable && now.time >= later(deadline, GATHERED_BY);
+    if fold.current().is_some_and(|current| current.agent.is_coordinator()) && !given_up {
         return Next::Gather;
     }
-    let deadline = fold.posted().deadline;
     if now.time >= deadline {
         return close(Reason::Expired, "deadline_passed", format!("No answer came before its deadline, {deadline}.{}", tried(fold, None)));
     }
@@ -173,6 +181,10 @@ fn refuse(fold: &Fold) -> Option<Next> {
     if query.target.is_some() || fold.posted().to.name().is_some() {
         let message = "It names one agent, and asks to gather from several.".to_owned();
         return Some(close(Reason::Rejected, "gather_and_target", message).pointer("/gather").hint("Name them all in gather.to."));
+    }
+    if gather.to.iter().flatten().any(protocol::Name::is_coordinator) {
+        let message = "The coordinator asks; it cannot be asked.".to_owned();
+        return Some(close(Reason::Rejected, "gather_unclear", message).pointer("/gather/to").hint("Name agents only."));
     }
     if !gather.is_clear() {
         let message = "It must say in exactly one way whom to gather from.".to_owned();

@@ -220,7 +220,9 @@ impl Fold {
         if self.current_is(from, answer.attempt, &answer.instance) && self.is_early(entry, answer) {
             return Verdict::Premature;
         }
-        let Some(attempt) = self.matching(from, answer.attempt, &answer.instance) else {
+        // Whoever answers for several names them.
+        let named = |attempt: &&mut Attempt| attempt.due.is_none() || !answer.parts.is_empty();
+        let Some(attempt) = self.matching(from, answer.attempt, &answer.instance).filter(named) else {
             return Verdict::Stale;
         };
         attempt.taken(entry.time);

@@ -55,6 +55,8 @@ pub struct Kin {
     pub refusal: Option<Refusal>,
     /// Why nobody waits for it any more.
     pub abandoned: Option<String>,
+    /// Whether the ledger has refused the answer of several agents again and again.
+    pub unanswerable: bool,
 }
 
 /// The trees of a book.
@@ -71,7 +73,9 @@ impl Book {
     /// A query begins that is asked on behalf of another.
     pub(crate) fn grow(&mut self, key: &Key, query: &Query) {
         let Some(id) = query.parent else { return };
-        let Some(parent) = self.asker_of(id, &key.requester) else {
+        // An id that was erased may come again below what was once asked on its behalf.
+        let above = |parent: &Fold| self.line(parent.key()).any(|above| above == key);
+        let Some(parent) = self.asker_of(id, &key.requester).filter(|parent| !above(parent)) else {
             let message = format!("The query {id}, on whose behalf this one is asked, is not known.");
             let hint = "Leave out `parent`, or ask while the query is in hand.";
             let refusal = Some(Refusal { code: "unknown_parent", message, hint });
@@ -84,7 +88,12 @@ impl Book {
             path.push(parent.requester.clone());
         }
         path.push(key.requester.clone());
-        let refusal = self.refusal(&parent, &key.requester, &path);
+        // Whoever has no right to ask hangs on nothing.
+        if let Some(refusal) = self.stranger(&parent, &key.requester) {
+            self.trees.0.insert(key.clone(), Node { refusal: Some(refusal), ..Node::default() });
+            return;
+        }
+        let refusal = self.over_budget(&parent, &path);
         self.adopt(&parent, key, refusal.is_none());
         self.trees.0.insert(key.clone(), Node { parent: Some(parent), attempt, path, refusal, ..Node::default() });
     }
@@ -95,24 +104,30 @@ impl Book {
         self.under(id).find(in_hand).or_else(|| self.owner(id))
     }
 
-    fn refusal(&self, parent: &Key, asker: &Name, path: &[Name]) -> Option<Refusal> {
-        let refuse = |code, message, hint| Some(Refusal { code, message, hint });
-        let holder = self.get(parent).filter(|fold| fold.ended().is_none()).and_then(Fold::current);
+    /// Why this asker may not ask on behalf of a query.
+    fn stranger(&self, parent: &Key, asker: &Name) -> Option<Refusal> {
+        let refuse = |message, hint| Some(Refusal { code: "not_delegated", message, hint });
+        let open = |key: &Key| self.get(key).filter(|fold| fold.ended().is_none());
+        let holder = open(parent).and_then(Fold::current);
         if holder.is_none_or(|attempt| attempt.agent != *asker) {
             let holder = holder.map_or_else(|| "nobody's".to_owned(), |attempt| format!("{}'s", attempt.agent));
             let message = format!("{asker} asks on behalf of the query {}, which is in {holder} hands.", parent.id);
-            return refuse("not_delegated", message, "Only the agent that works on a query can ask on its behalf.");
+            return refuse(message, "Only the agent that works on a query can ask on its behalf.");
         }
+        let over = self.line(parent).find(|ancestor| open(ancestor).is_none())?;
+        let message = format!("The query {}, on whose behalf this one is asked in the end, is over.", over.id);
+        refuse(message, "Stop: nobody waits for the answer.")
+    }
+
+    /// Why nothing more may be asked on behalf of a query.
+    fn over_budget(&self, parent: &Key, path: &[Name]) -> Option<Refusal> {
+        let refuse = |code, message, hint| Some(Refusal { code, message, hint });
         for (above, ancestor) in self.line(parent).enumerate() {
-            let Some(fold) = self.get(ancestor).filter(|fold| fold.ended().is_none()) else {
-                let message = format!("The query {}, on whose behalf this one is asked in the end, is over.", ancestor.id);
-                return refuse("not_delegated", message, "Stop: nobody waits for the answer.");
-            };
-            let limits = self.limits(ancestor, fold);
-            let node = self.trees.0.get(ancestor);
+            let Some(fold) = self.get(ancestor) else { continue };
+            let (limits, node) = (self.limits(ancestor, fold), self.trees.0.get(ancestor));
             let (below, tokens) = node.map_or((0, 0), |node| (node.below, node.tokens));
-            if limits.depth.is_some_and(|most| above >= most as usize) {
-                let message = format!("It would stand deeper than {} below {}: {}.", limits.depth.unwrap_or(0), ancestor.id, shown(path));
+            if let Some(most) = limits.depth.filter(|most| above >= *most as usize) {
+                let message = format!("It would stand deeper than {most} below {}: {}.", ancestor.id, shown(path));
                 return refuse(
                     "too_deep",
                     message,
@@ -166,6 +181,10 @@ impl Book {
     fn each_above(&mut self, key: &Key, mut change: impl FnMut(&mut Node)) {
         let mut next = Some(key.clone());
         while let Some(key) = next.take() {
+            // Of what is forgotten nothing is begun anew.
+            if !self.trees.0.contains_key(&key) && self.get(&key).is_none() {
+                return;
+            }
             let node = self.trees.0.entry(key).or_default();
             change(node);
             next.clone_from(&node.parent);
@@ -201,10 +220,22 @@ impl Book {
         self.trees.0.get(key).map_or(0, |node| node.unlisted)
     }
 
+    /// Whether a query was allowed to be asked on behalf of another.
+    #[must_use]
+    pub fn is_child(&self, key: &Key) -> bool {
+        self.trees.0.get(key).is_some_and(|node| node.parent.is_some() && node.refusal.is_none())
+    }
+
     /// Whether something is still open that was asked on behalf of a query.
     #[must_use]
     pub fn is_delegating(&self, key: &Key) -> bool {
         self.children(key).any(|child| child.ended().is_none())
+    }
+
+    /// Whether whoever works on a query waits for something that it was allowed to ask.
+    #[must_use]
+    pub fn is_waiting(&self, key: &Key) -> bool {
+        self.children(key).any(|child| child.ended().is_none() && self.is_child(child.key()))
     }
 
     /// Whether nothing is open in the tree of a query but, perhaps, in branches that it does not stand in: neither what
@@ -226,7 +257,7 @@ impl Book {
     pub fn kin(&self, key: &Key) -> Kin {
         let Some(node) = self.trees.0.get(key) else { return Kin::default() };
         let abandoned = node.parent.as_ref().and_then(|parent| self.abandoned(parent, node.attempt));
-        Kin { refusal: node.refusal.clone(), abandoned }
+        Kin { refusal: node.refusal.clone(), abandoned, unanswerable: false }
     }
 
     /// Why nobody waits for what was asked by this attempt at a query.

@@ -4,20 +4,19 @@
 //! is a query of its own, asked on behalf of the whole. So whichever coordinator reads the ledger can post what
 //! is still missing, and answer. Nothing of it is remembered beside the ledger.
 
-use std::collections::HashMap;
-
 use jiff::{SignedDuration, Timestamp};
 use protocol::{
-    Candidate, Decision, InstanceId, Kind, Message, Name, QueryId, State, Step, Subject, To,
-    message::{Answer, Asked, Assign, Failure, Gather, Outcome, Part, Query, Until},
+    Candidate, Decision, InstanceId, Kind, Message, Name, QueryId, Step, Subject, To,
+    message::{Answer, Asked, Assign, Gather, Query, Reason},
 };
 
 use super::{
     Action, Desk, Flight, Router, Situation,
     dispatch::INTRODUCTION,
+    gathered::Gathering,
     react::{LOOK_AGAIN, later},
 };
-use crate::{Attempt, Book, Entry, Fold, Key, whole::is_settled};
+use crate::{Entry, Fold, Key, Next};
 
 /// The instance that parts are gathered by: whichever coordinator there is.
 const INSTANCE: &str = "gather";
@@ -25,51 +24,17 @@ const INSTANCE: &str = "gather";
 /// How soon to look whether a part was stored.
 const POSTED: SignedDuration = SignedDuration::from_secs(1);
 
-/// What results and facts of all parts may take up together, in bytes as JSON: a quarter of the usual limit of
-/// a message.
-const MOST_BYTES: usize = 256 * 1024;
+/// How soon to look again whether all has been heard.
+const SOON: SignedDuration = SignedDuration::from_millis(250);
 
-/// How much of a delivery notification is kept of a part whose result is left out, in characters.
-const SHORTENED: usize = 200;
+/// How long past the time a coordinator that may be deaf holds its answer back: then it answers as well as it can.
+const OVERTIME: SignedDuration = SignedDuration::from_secs(20);
 
-/// What has been gathered for one query.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Gathering {
-    parts: Vec<Asked>,
-    ended: HashMap<QueryId, Part>,
-    bytes: usize,
-}
+/// Instances with the usual lease are heard once in this time.
+const HEARTBEAT: SignedDuration = SignedDuration::from_secs(6);
 
-impl Gathering {
-    /// How a part ended.
-    fn add(&mut self, mut part: Part) {
-        let bytes = serde_json::to_string(&part).map_or(usize::MAX, |text| text.len());
-        if self.bytes.saturating_add(bytes) > MOST_BYTES {
-            part.omitted = part.result.is_some() || !part.facts.is_empty();
-            (part.result, part.usage, part.facts, part.unknown) = (None, None, Vec::new(), Vec::new());
-            part.delivery = part.delivery.map(shortened);
-            part.failure = part.failure.map(|failure| Failure::new(&failure.code, shortened(failure.message)));
-        } else {
-            self.bytes += bytes;
-        }
-        self.ended.insert(part.id, part);
-    }
-
-    /// Every part as it stands, in the order in which they were chosen.
-    fn parts(&self, book: &Book) -> Vec<Part> {
-        let stands = |asked: &Asked| {
-            let state = book.get(&part_key(asked.id)).map_or(State::Posted, Fold::state);
-            self.ended.get(&asked.id).cloned().unwrap_or_else(|| blank(asked, state))
-        };
-        self.parts.iter().map(stands).collect()
-    }
-
-    /// Whether it can be answered, given how many answers it waits for.
-    fn is_settled(&self, until: Until) -> bool {
-        let completed = self.ended.values().filter(|part| part.state == State::Completed).count();
-        is_settled(until, completed, self.parts.len().saturating_sub(self.ended.len()))
-    }
-}
+/// The most parts that an assignment can list.
+const MOST: usize = 1024;
 
 impl Desk {
     /// Assigns a query that is to be asked of several agents: to the coordinator, with its parts.
@@ -81,7 +46,13 @@ impl Desk {
             Some(names) => named(names),
             None => router.route(&at),
         };
+        if gather.all && self.may_hear_more(now, fold.posted().at, fold.posted().deadline, router) {
+            return self.timers.set(key.clone(), later(self.clock.server(now), SOON));
+        }
         let now = self.clock.server(now);
+        if let Some(refusal) = refuse(gather, decision.candidates.len()) {
+            return self.finish(key, refusal, actions);
+        }
         if decision.candidates.is_empty() {
             if !router.is_complete() && now < later(fold.posted().at, INTRODUCTION) {
                 return self.timers.set(key.clone(), later(now, LOOK_AGAIN));
@@ -92,7 +63,7 @@ impl Desk {
         decision.agent = Some(Name::coordinator());
         let attempt = fold.last_number().saturating_add(1);
         let asked = |candidate: &Candidate| {
-            let source = format!("{} {} {attempt} {}", key.id, key.requester, candidate.agent);
+            let source = format!("{} {} {} {attempt} {}", self.secret, key.id, key.requester, candidate.agent);
             Asked { id: QueryId::derived(now, &source), agent: candidate.agent.clone() }
         };
         let assign = Assign {
@@ -116,19 +87,26 @@ impl Desk {
         if let Ok(Message::Assign(assign)) = &entry.body
             && !assign.parts.is_empty()
         {
-            self.gathers.insert(key.clone(), Gathering { parts: assign.parts.clone(), ..Gathering::default() });
+            self.gathers.insert(key.clone(), Gathering::of(&assign.parts));
         }
-        let Some(fold) = self.book.get(key).filter(|fold| fold.ended().is_some()) else { return };
+        if self.book.get(key).is_none_or(|fold| fold.ended().is_none()) {
+            return;
+        }
         self.gathers.remove(key);
-        let Some(parent) = self.book.parent(key) else { return };
+        self.end_part(key, entry);
+        let Some(parent) = self.book.parent(key).filter(|_| self.book.is_child(key)) else { return };
         // Whoever waited for it can go on: from here on it may be idle.
         if let Some(heard) = self.heard.get_mut(parent) {
             heard.worked = now;
         }
-        let Some(gathering) = self.gathers.get_mut(parent) else { return };
-        if let Some(asked) = gathering.parts.iter().find(|asked| asked.id == key.id).filter(|_| key.requester.is_coordinator()) {
-            let part = ended(asked, fold.state(), entry);
-            gathering.add(part);
+    }
+
+    /// A part has ended with this entry, if it is one: also one that was refused.
+    fn end_part(&mut self, key: &Key, entry: &Entry) {
+        let Some(state) = self.book.get(key).filter(|_| key.requester.is_coordinator()).map(Fold::state) else { return };
+        let Some(gathering) = self.book.parent(key).and_then(|parent| self.gathers.get_mut(parent)) else { return };
+        if let Some(asked) = gathering.part(key.id).cloned() {
+            gathering.add(&asked, state, entry, self.policy.largest);
         }
     }
 
@@ -139,10 +117,17 @@ impl Desk {
         let Some(gather) = &query.gather else { return };
         let due = attempt.due.unwrap_or(fold.posted().deadline);
         let server = self.clock.server(now);
-        if server >= due || gathering.is_settled(gather.until()) {
-            let answer = gathered(gather, attempt, gathering.parts(&self.book));
-            if self.may_act(key, now) {
-                self.answer(key, answer, actions);
+        let settled = gathering.is_settled(gather.until());
+        if !settled && server >= due && server < later(due, OVERTIME) && !self.hears_all(now) {
+            // What has been answered in time may still be on its way here.
+            return self.timers.set(key.clone(), later(server, SOON));
+        }
+        if settled || server >= due {
+            let answer = gathering.answer(gather, attempt, &self.book, self.policy.largest);
+            match answer {
+                _ if !self.may_act(key, now) => {}
+                Some(answer) => self.answer(key, answer, actions),
+                None => self.finish(key, unspeakable(), actions),
             }
             return;
         }
@@ -159,6 +144,20 @@ impl Desk {
         }
     }
 
+    /// Whether everything has been heard for long enough to have read what was stored before.
+    fn hears_all(&self, now: Timestamp) -> bool {
+        self.listening_since.is_some_and(|since| now >= later(since, POSTED))
+    }
+
+    /// Whether it is too early to say who is live: this coordinator has begun to listen only now, and somebody who is known
+    /// has not been heard. `posted` and `deadline` bound how long that is waited for.
+    fn may_hear_more(&self, now: Timestamp, posted: Timestamp, deadline: Timestamp, router: &impl Router) -> bool {
+        let share = deadline.duration_since(posted) / 4;
+        let patient = self.clock.server(now) < later(posted, share.min(OVERTIME));
+        let new = self.listening_since.is_none_or(|since| now < later(since, HEARTBEAT));
+        patient && new && router.awaits(&self.hands)
+    }
+
     /// Posts a part, unless that is under way.
     fn ask(&mut self, asked: &Asked, query: Query, actions: &mut Vec<Action>) {
         let key = part_key(asked.id);
@@ -173,13 +172,36 @@ impl Desk {
     /// Answers a query that gathers. The first answer in the ledger counts, whichever coordinator wrote it.
     fn answer(&mut self, key: &Key, answer: Answer, actions: &mut Vec<Action>) {
         let Ok(subject) = Subject::new(Kind::Answer, key.id, Name::coordinator(), To::One(key.requester.clone())) else { return };
+        self.gathers.get_mut(key).into_iter().for_each(Gathering::send);
         self.in_flight.insert(key.clone(), Flight::Sent);
         actions.push(Action::Append { key: key.clone(), subject, message: Box::new(Message::Answer(Box::new(answer))), expect: None });
     }
 }
 
+/// What is wrong with asking so many agents.
+fn refuse(gather: &Gather, count: usize) -> Option<Next> {
+    let needed = gather.until().needed();
+    let (code, message, hint) = if count > MOST {
+        ("gather_too_many", format!("It asks {count} agents, and {MOST} can be asked at once."), "Ask fewer: gather.top, or gather.to.")
+    } else if count > 0 && needed > count {
+        let message = format!("It waits for {needed} answers, and {count} agents are asked.");
+        ("gather_unmet", message, "Wait for fewer answers, or ask more agents.")
+    } else {
+        return None;
+    };
+    let (reason, pointer) = (Reason::Rejected, Some("/gather".to_owned()));
+    Some(Next::Close { reason, code, message, pointer, hint: Some(hint.to_owned()) })
+}
+
+/// Even the bare names of the parts are more than a message can hold.
+fn unspeakable() -> Next {
+    let message = "All parts have ended or are late, and together they are more than one message can hold.".to_owned();
+    let hint = Some("See each part's own record: agentbus history --tree ID".to_owned());
+    Next::Close { reason: Reason::Dead, code: "answer_too_large", message, pointer: None, hint }
+}
+
 /// Where a part stands in the ledger.
-fn part_key(id: QueryId) -> Key {
+pub(super) fn part_key(id: QueryId) -> Key {
     Key { id, requester: Name::coordinator() }
 }
 
@@ -210,83 +232,6 @@ fn part_of(whole: &Key, query: &Query, due: Timestamp, agent: &Name) -> Query {
         replays: None,
         ..query.clone()
     }
-}
-
-fn blank(asked: &Asked, state: State) -> Part {
-    Part {
-        agent: asked.agent.clone(),
-        id: asked.id,
-        state,
-        outcome: None,
-        delivery: None,
-        result: None,
-        facts: Vec::new(),
-        unknown: Vec::new(),
-        usage: None,
-        failure: None,
-        omitted: false,
-    }
-}
-
-/// A part by the message that ended it.
-fn ended(asked: &Asked, state: State, entry: &Entry) -> Part {
-    let part = blank(asked, state);
-    match &entry.body {
-        Ok(Message::Answer(answer)) => Part {
-            outcome: Some(answer.outcome),
-            delivery: Some(answer.delivery.clone()),
-            result: answer.result.clone(),
-            facts: answer.facts.clone(),
-            unknown: answer.unknown.clone(),
-            usage: answer.usage.clone(),
-            failure: answer.failure.clone(),
-            ..part
-        },
-        Ok(Message::Close(close)) => {
-            Part { delivery: Some(close.message.clone()), failure: Some(Failure::new(&close.code, close.message.clone())), ..part }
-        }
-        _ => part,
-    }
-}
-
-/// The answer of the whole.
-fn gathered(gather: &Gather, attempt: &Attempt, parts: Vec<Part>) -> Answer {
-    let completed = parts.iter().filter(|part| part.state == State::Completed).count();
-    let needed = gather.until().needed();
-    let delivery = delivered(completed, &parts);
-    let failure = (completed < needed)
-        .then(|| Failure::new("gather_unmet", format!("{completed} of {} parts completed, and {needed} had to.", parts.len())));
-    Answer {
-        agent: Name::coordinator(),
-        attempt: attempt.number,
-        instance: attempt.instance.clone(),
-        outcome: if failure.is_none() { Outcome::Completed } else { Outcome::Failed },
-        delivery,
-        result: None,
-        facts: Vec::new(),
-        unknown: Vec::new(),
-        parts,
-        usage: None,
-        failure,
-        extra: protocol::Extra::new(),
-    }
-}
-
-/// The delivery notification of the whole names each part that did not complete.
-fn delivered(completed: usize, parts: &[Part]) -> String {
-    let mut text = format!("{completed} of {} parts completed.", parts.len());
-    for part in parts.iter().filter(|part| part.state != State::Completed) {
-        let why = match &part.failure {
-            Some(failure) => format!("{} ({})", part.state, failure.code),
-            None => format!("had not answered ({})", part.state),
-        };
-        text.push_str(&format!(" {}: {why}.", part.agent));
-    }
-    text
-}
-
-fn shortened(text: String) -> String {
-    if text.chars().nth(SHORTENED).is_none() { text } else { text.chars().take(SHORTENED).chain(['…']).collect() }
 }
 
 #[cfg(test)]

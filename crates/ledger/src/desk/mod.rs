@@ -12,6 +12,7 @@ mod archive;
 mod clock;
 mod dispatch;
 mod gather;
+mod gathered;
 mod hear;
 mod peers;
 mod react;
@@ -46,6 +47,11 @@ pub trait Router {
     /// to ask.
     fn route(&self, at: &Situation<'_>) -> Decision;
 
+    /// Whether somebody who is known has not been heard, or not for long.
+    fn awaits(&self, _hands: &Hands) -> bool {
+        false
+    }
+
     /// Whether everybody who was heard is known. Until then a query waits a little before nobody is
     /// found for it.
     fn is_complete(&self) -> bool {
@@ -63,6 +69,8 @@ impl<F: Fn(&Fold, &Hands) -> Decision> Router for F {
 #[derive(Debug)]
 pub struct Desk {
     me: InstanceId,
+    /// What nobody else knows: the ids of parts are drawn from it, so that nobody takes them first.
+    secret: u128,
     policy: Policy,
     book: Book,
     hands: Hands,
@@ -85,7 +93,7 @@ pub struct Desk {
     /// The ledger is full since this sequence: queries that came later are refused.
     full_since: Option<u64>,
     /// Queries that are being asked of several agents, and what those have answered.
-    gathers: HashMap<Key, gather::Gathering>,
+    gathers: HashMap<Key, gathered::Gathering>,
     live: bool,
     filing: archive::Filing,
 }
@@ -105,6 +113,7 @@ impl Desk {
     pub fn new(me: InstanceId, policy: Policy) -> Self {
         Self {
             me,
+            secret: 0,
             policy,
             book: Book::default(),
             hands: Hands::default(),
@@ -123,6 +132,13 @@ impl Desk {
             live: false,
             filing: archive::Filing::default(),
         }
+    }
+
+    /// Draws the ids of parts from this, which nobody else knows.
+    #[must_use]
+    pub const fn with_secret(mut self, secret: u128) -> Self {
+        self.secret = secret;
+        self
     }
 
     /// The next entry of the ledger was read.

@@ -6,7 +6,7 @@ use protocol::{
     message::{Close, Reason},
 };
 
-use super::{Action, Desk, Flight, Router};
+use super::{Action, Desk, Flight, Router, gathered::Gathering};
 use crate::{Entry, Fold, Key, Next, Now, decide};
 
 /// How soon to look again after an append that was refused or whose fate is unknown.
@@ -29,7 +29,8 @@ impl Desk {
                 self.unqueue(key);
                 self.timers.set(key.clone(), until);
             }
-            Next::Dispatch { .. } | Next::Close { .. } if !self.may_act(key, now) => {}
+            // What nobody waits for any more is ended by whoever sees it first, so that a tree ends at once.
+            Next::Dispatch { .. } | Next::Close { .. } if !is_abandoned(&next) && !self.may_act(key, now) => {}
             Next::Dispatch { until, gives_up, .. } => {
                 self.timers.set(key.clone(), until);
                 self.enqueue(key, gives_up.as_ref(), now, router, actions);
@@ -65,11 +66,13 @@ impl Desk {
         let fold = self.book.get(key)?;
         let (silent, mut idle) = self.silent(key, now);
         // Whoever waits for what it asked others is not idle.
-        if self.book.is_delegating(key) {
+        if self.book.is_waiting(key) {
             idle = None;
         }
         let clock = Now { time: self.clock.server(now), silent, idle };
-        let next = decide(fold, &self.book.kin(key), &clock, &self.policy);
+        let mut kin = self.book.kin(key);
+        kin.unanswerable = self.gathers.get(key).is_some_and(Gathering::is_unanswerable);
+        let next = decide(fold, &kin, &clock, &self.policy);
         let refused = matches!(next, Next::Dispatch { .. })
             && fold.attempts().is_empty()
             && self.full_since.is_some_and(|since| fold.posted().seq > since);
@@ -138,6 +141,11 @@ impl Desk {
         self.queue.remove(key);
         self.routed.remove(key);
     }
+}
+
+/// Whether a query is to be ended because what it was asked for is over.
+fn is_abandoned(next: &Next) -> bool {
+    matches!(next, Next::Close { code: "parent_ended", .. })
 }
 
 /// What is said to a query that came while the ledger was full.

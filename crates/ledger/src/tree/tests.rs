@@ -211,6 +211,20 @@ fn a_deadline_is_never_later_than_one_above_it() {
 }
 
 #[test]
+fn an_id_that_was_erased_cannot_come_again_below_its_own_child() {
+    let mut grove = Grove::default();
+    let root = grove.held(0, "me", None, "a");
+    let child = grove.post(1, "a", Some(&root), None);
+    for key in [&child, &root] {
+        let from = key.requester.to_string();
+        grove.write(key, &from, To::One(key.requester.clone()), Message::Close(close(Reason::Dead)));
+    }
+    grove.book.forget_ended(root.id);
+    grove.post(0, "me", Some(&child), None);
+    assert_eq!(grove.book.parent(&root), None, "else it would stand above and below itself");
+}
+
+#[test]
 fn of_countless_refused_ones_only_the_number_is_kept() {
     let mut grove = Grove::default();
     let root = grove.post(0, "me", None, budget(Some(0), None, None));

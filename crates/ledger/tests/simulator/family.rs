@@ -192,13 +192,14 @@ impl World {
         }
     }
 
-    /// The end of what somebody asked shows that it may work again.
+    /// The end of what somebody asked, and was allowed to, shows that it may work again.
     pub(crate) fn note_child(&mut self, index: usize, stored: &Stored) {
         let Some(key) = stored.entry.as_ref().and_then(ledger::Entry::key).filter(|_| self.family) else { return };
         if self.truths.at(&key, stored.seq).is_none_or(|truth| truth.end != Some(stored.seq)) {
             return;
         }
-        let Some(parent) = self.truths.kin(&key).and_then(|kin| kin.parent.clone()) else { return };
+        let kin = self.truths.kin(&key).filter(|kin| kin.reasons.is_empty());
+        let Some(parent) = kin.and_then(|kin| kin.parent.clone()) else { return };
         if let Some((_, attempt, _)) = self.truths.at(&parent, stored.seq).and_then(|truth| truth.current.clone()) {
             self.coordinators[index].worked.insert((parent, attempt), self.now);
         }

@@ -32,13 +32,18 @@ impl Kin {
         let Some(parent) = asked_for(truths, query.parent?, asker, before) else {
             return Some(Self { seq: entry.seq, parent: None, attempt: 0, path: Vec::new(), reasons: vec!["unknown_parent"] });
         };
+        let reasons = reasons(truths, &parent, asker, before);
+        // Whoever has no right to ask hangs on nothing.
+        if reasons.contains(&"not_delegated") {
+            return Some(Self { seq: entry.seq, parent: None, attempt: 0, path: Vec::new(), reasons });
+        }
         let above = truths.path(&parent);
         let first = if above.is_empty() { vec![parent.requester.clone()] } else { above };
         Some(Self {
             seq: entry.seq,
             attempt: truths.at(&parent, before)?.number,
             path: first.into_iter().chain([asker.clone()]).collect(),
-            reasons: reasons(truths, &parent, asker, before),
+            reasons,
             parent: Some(parent),
         })
     }
@@ -103,6 +108,13 @@ impl Truths {
     /// Whether something is open that was asked on behalf of a query.
     pub(crate) fn is_delegating(&self, key: &Key, upto: u64) -> bool {
         self.children(key, upto).iter().any(|child| self.at(child, upto).is_some_and(|truth| truth.end.is_none()))
+    }
+
+    /// Whether something is open that was asked on behalf of a query, and might be.
+    pub(crate) fn is_waiting(&self, key: &Key, upto: u64) -> bool {
+        let might = |child: &&Key| self.kin(child).is_some_and(|kin| kin.reasons.is_empty());
+        let is_open = |child: &Key| self.at(child, upto).is_some_and(|truth| truth.end.is_none());
+        self.children(key, upto).iter().filter(might).any(is_open)
     }
 
     fn is_below(&self, key: &Key, ancestor: &Key) -> bool {

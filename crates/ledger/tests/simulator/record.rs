@@ -14,6 +14,7 @@ use crate::{
     model::Truth,
     mutant,
     rules::{Checked, allowed, hold, is_valid},
+    whole,
     world::World,
 };
 
@@ -94,7 +95,8 @@ fn ending(world: &World, key: &Key, truth: &Truth, judged: &[(&Entry, Verdict)])
     let Some((entry, _)) = judged.iter().find(|(entry, _)| Some(entry.seq) == truth.end) else { return Ok(()) };
     let bad = truth.conflict || !is_valid(world, key) || lineage::is_refused(world, key);
     let rejected = truth.state == State::Rejected;
-    let right = if rejected { bad || lineage::is_cycle(world, key) } else { !bad };
+    let refused = lineage::is_cycle(world, key) || whole::asks_too_much(world, key).is_ok();
+    let right = if rejected { bad || refused } else { !bad };
     hold("invalid is rejected", right, || format!("a query that is bad ({bad}) is {}", truth.state))?;
     let Ok(Message::Close(close)) = &entry.body else { return Ok(()) };
     match close.reason {

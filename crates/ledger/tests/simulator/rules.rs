@@ -86,7 +86,7 @@ pub(crate) fn is_lost(world: &World, index: usize, key: &Key, attempt: u32) -> b
     let silent = since(coordinator.heard.get(&(key.clone(), attempt))) >= patience(world, &truth);
     let idle = since(coordinator.worked.get(&(key.clone(), attempt)));
     // Whoever waits for input, or for what it asked others, is not idle.
-    let waits = truth.state == State::Waiting || world.truths.is_delegating(key, coordinator.read as u64);
+    let waits = truth.state == State::Waiting || world.truths.is_waiting(key, coordinator.read as u64);
     let may_stall = truth.taken && !waits;
     silent || may_stall && truth.stall_ms.is_some_and(|limit| idle >= limit as Ms)
 }
@@ -148,6 +148,7 @@ fn closes(world: &World, index: usize, key: &Key, truth: &Truth, close: &Close) 
             healthy(world, index, key, truth)
         }
         Reason::Rejected if lineage::is_refusal(close) => lineage::refused(world, key, close),
+        Reason::Rejected if close.code == "gather_unmet" => whole::asks_too_much(world, key),
         Reason::Rejected => {
             hold("invalid is rejected", bad, || format!("a good query is rejected: {close:?}"))?;
             hold("invalid is rejected", !truth.conflict || close.code == "conflict", || format!("a conflict is called {}", close.code))

@@ -87,6 +87,18 @@ pub(crate) fn begins(world: &World, key: &Key, assign: &Assign) -> Checked {
     hold("whoever was named is asked", right && assign.agent.is_coordinator(), || format!("{agents:?} are asked for {gather:?}"))
 }
 
+/// A query is refused that waits for more answers than it asks agents. How many of those routing finds is its own affair.
+pub(crate) fn asks_too_much(world: &World, key: &Key) -> Checked {
+    let wanted = gather(world, key).map_or(0, |gather| match gather.until {
+        Some(Until::Quorum(parts)) => parts as usize,
+        _ => 1,
+    });
+    let named = gather(world, key)
+        .and_then(|gather| gather.to.as_ref())
+        .map_or(1, |names| names.iter().enumerate().filter(|(n, name)| !names[..*n].contains(name)).count());
+    hold("invalid is rejected", wanted > named, || format!("{key:?} waits for {wanted}"))
+}
+
 /// A coordinator that has read so far asks for a part.
 pub(crate) fn asks(world: &World, read: u64, key: &Key, query: &Query) -> Checked {
     let mut wholes = world.truths.keys().filter(|whole| Some(whole.id) == query.parent);
@@ -127,12 +139,13 @@ fn stands(world: &World, read: u64, part: &Part) -> Checked {
     let key = part_key(part.id);
     let truth = world.truths.at(&key, read);
     let state = truth.as_ref().map_or(State::Posted, |truth| truth.state);
+    let unasked = truth.is_none().then(|| "not_asked".to_owned());
     let end = truth.and_then(|truth| truth.end);
     let ending = world.truths.log(key.id).iter().find(|stored| Some(stored.seq) == end);
     let told = match ending.and_then(|stored| stored.entry.as_ref()?.body.as_ref().ok()) {
         Some(Message::Answer(answer)) => (Some(answer.outcome), Some(&answer.delivery), answer.failure.as_ref().map(|f| &f.code)),
         Some(Message::Close(close)) => (None, Some(&close.message), Some(&close.code)),
-        _ => (None, None, None),
+        _ => (None, None, unasked.as_ref()),
     };
     let shown = (part.outcome, part.delivery.as_ref(), part.failure.as_ref().map(|failure| &failure.code));
     hold("each part as the ledger has it", (part.state, shown) == (state, told), || format!("{part:?} instead of {state} {told:?}"))
@@ -140,6 +153,12 @@ fn stands(world: &World, read: u64, part: &Part) -> Checked {
 
 /// How soon a coordinator looks again whether a part was stored.
 const LOOKS: Ms = 1500;
+
+/// How long a coordinator that begins to hear reads on before it calls a part late, and how soon it looks again.
+const READS_ON: Ms = 1000 + 250;
+
+/// How long past the time it holds its answer back at most.
+const OVERTIME: Ms = 20_000 + 250;
 
 /// A coordinator alone has looked at the time: it has asked every part, and answered what it can answer.
 pub(crate) fn none_is_forgotten(world: &World, index: usize) -> Checked {
@@ -155,11 +174,15 @@ pub(crate) fn none_is_forgotten(world: &World, index: usize) -> Checked {
             let failed_now = coordinator.busy.get(key).is_some_and(|until| until.saturating_add(patience) >= world.now);
             !coordinator.underway.contains(key) && !failed_now
         };
-        let is_time = world.now > whole.due || whole.is_settled(world, read);
+        // One that may have missed something, or has not read on since, holds its answer back for a while.
+        let hears = coordinator.listening.is_some_and(|since| world.now > since + READS_ON);
+        let is_late = world.now > whole.due && hears || world.now > whole.due + OVERTIME;
+        let is_time = is_late || whole.is_settled(world, read);
         hold("gathered in time", !(is_time && waits(key, 0)), || format!("c{index} lets {key:?} wait"))?;
         let keys = whole.parts.iter().map(|part| part_key(part.id));
-        let unasked =
-            keys.filter(|part| !is_time && waits(key, 0) && world.truths.at(part, read).is_none()).find(|part| waits(part, LOOKS));
+        let unasked = keys
+            .filter(|part| !is_time && world.now <= whole.due && waits(key, 0) && world.truths.at(part, read).is_none())
+            .find(|part| waits(part, LOOKS));
         hold("every part is asked", unasked.is_none(), || format!("c{index} has not asked {unasked:?}"))?;
     }
     Ok(())

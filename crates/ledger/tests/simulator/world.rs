@@ -115,6 +115,7 @@ impl World {
             lease: seconds(2),
             backoff: SignedDuration::from_millis(100),
             max_backoff: seconds(2),
+            ..Policy::default()
         };
         let policy = if rng.percent(90) { short } else { Policy::default() };
         let faults = Faults {

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use ledger::{Book, Key};
 use protocol::{
     InstanceId,
-    message::{Answer, Assign, Close, Outcome, Reason},
+    message::{Answer, Assign, Close, Gather, Outcome, Reason, Until},
 };
 
 /// For how long after its deadline a query may have no ending yet.
@@ -48,6 +48,10 @@ struct Case {
     /// The highest attempt so far.
     attempt: u32,
     is_cancelled: bool,
+    /// Whether it was asked on behalf of another query.
+    is_delegated: bool,
+    /// How many of several agents' answers it waits for, and until when.
+    gathers: Option<(Until, Timestamp)>,
     /// Which message ended it, and how.
     ended: Option<(u64, State)>,
     /// The close that was stored for it, whether it counted or not.
@@ -65,12 +69,7 @@ impl History {
             return;
         }
         if entry.subject.kind() == protocol::Kind::Query {
-            let deadline = match &entry.body {
-                Ok(Message::Query(query)) => Some(query.deadline(entry.time)),
-                _ => None,
-            };
-            let (seq, hand) = (entry.seq, None);
-            self.cases.insert(key, Case { seq, deadline, hand, attempt: 0, is_cancelled: false, ended: None, closed: None });
+            self.cases.insert(key, Case::begin(entry));
         }
     }
 
@@ -113,6 +112,43 @@ fn told(ended: Option<(u64, State)>) -> String {
 type Fault = (&'static str, String);
 
 impl Case {
+    fn begin(entry: &Entry) -> Self {
+        let query = match &entry.body {
+            Ok(Message::Query(query)) => Some(query),
+            _ => None,
+        };
+        let deadline = query.map(|query| query.deadline(entry.time));
+        let due = |gather: &Gather| {
+            let ms = gather.timeout_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(i64::MAX);
+            entry.time.checked_add(jiff::SignedDuration::from_millis(ms)).unwrap_or(Timestamp::MAX)
+        };
+        // Reckoned from when it was posted: a coordinator begins later, and answers later.
+        let gather = query.and_then(|query| query.gather.as_ref());
+        Self {
+            seq: entry.seq,
+            deadline,
+            hand: None,
+            attempt: 0,
+            is_cancelled: false,
+            is_delegated: query.is_some_and(|query| query.parent.is_some()),
+            gathers: gather.map(|gather| (gather.until(), due(gather).min(deadline.unwrap_or(Timestamp::MAX)))),
+            ended: None,
+            closed: None,
+        }
+    }
+
+    /// Whether an answer of several agents came before its time, or names nobody.
+    fn is_no_answer(&self, entry: &Entry, answer: &Answer) -> bool {
+        let Some((until, due)) = self.gathers else { return false };
+        let completed = answer.parts.iter().filter(|part| part.state == State::Completed).count();
+        let open = answer.parts.iter().filter(|part| !part.state.is_terminal()).count();
+        let waits = match until {
+            Until::All => open > 0,
+            Until::First | Until::Quorum(_) => completed < until.needed() && completed + open >= until.needed(),
+        };
+        answer.parts.is_empty() || waits && entry.time < due
+    }
+
     fn hear(&mut self, entry: &Entry) -> Option<Fault> {
         match entry.body.as_ref().ok()? {
             Message::Assign(assign) => self.assigned(assign),
@@ -147,7 +183,7 @@ impl Case {
     /// An answer counts from whoever has the query in hand. All others are late or stale, and no fault.
     fn answered(&mut self, entry: &Entry, answer: &Answer) {
         let from = (entry.subject.from().clone(), answer.instance.clone(), answer.attempt);
-        if self.ended.is_some() || self.hand.as_ref() != Some(&from) {
+        if self.ended.is_some() || self.hand.as_ref() != Some(&from) || self.is_no_answer(entry, answer) {
             return;
         }
         self.hand = None;
@@ -167,7 +203,8 @@ impl Case {
         }
         let may = match close.reason {
             Reason::Expired => self.deadline.is_some_and(|deadline| entry.time >= deadline),
-            Reason::Cancelled => self.is_cancelled,
+            // What was asked on behalf of another query ends with that.
+            Reason::Cancelled => self.is_cancelled || self.is_delegated,
             Reason::Rejected | Reason::Unroutable | Reason::Dead => true,
         };
         if may {

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use protocol::{
-    Extra, InstanceId,
-    message::{Close, Reason},
+    Extra, State,
+    message::{Close, Failure, Outcome, Until},
 };
+
+mod bounds;
 
 use super::*;
 use crate::{
@@ -45,6 +47,7 @@ impl World {
 
     fn empty(coordinator: &str) -> Self {
         let mut desk = Desk::new(instance(coordinator), Policy::default());
+        desk.listening(Some(at(-10)));
         desk.caught_up(at(0), &router);
         Self { desk, entries: Vec::new(), now: 0, ahead: 0 }
     }
@@ -111,19 +114,26 @@ impl World {
 
     /// A part is assigned to its agent, which answers.
     fn answers(&mut self, part: &Asked, outcome: Outcome, result: Option<serde_json::Value>) {
-        let agent = part.agent.to_string();
+        self.assigned(part);
+        self.answered(part, outcome, result);
+    }
+
+    fn assigned(&mut self, part: &Asked) {
         let assign = Assign { agent: part.agent.clone(), ..crate::testing::assign(1, "i") };
         self.store(part.id, "coordinator", To::One(part.agent.clone()), Message::Assign(assign));
+    }
+
+    fn answered(&mut self, part: &Asked, outcome: Outcome, result: Option<serde_json::Value>) {
+        let agent = part.agent.to_string();
         let failure = (outcome == Outcome::Failed).then(|| Failure::new("broken", "It broke."));
-        let whole = blank(part, State::Completed);
         let answer = Answer {
             agent: part.agent.clone(),
             attempt: 1,
             instance: "i".parse::<InstanceId>().unwrap(),
             outcome,
-            delivery: "Done.".to_owned(),
+            delivery: "Done. ".repeat(40),
             result,
-            facts: whole.facts,
+            facts: Vec::new(),
             unknown: Vec::new(),
             parts: Vec::new(),
             usage: None,
@@ -302,7 +312,7 @@ fn what_is_too_large_together_is_left_in_its_own_record() {
     let mut world = World::asked(of(&["a", "b"], None));
     let parts = world.parts();
     for part in &parts {
-        world.answers(part, Outcome::Completed, Some("x".repeat(MOST_BYTES / 2 + 1).into()));
+        world.answers(part, Outcome::Completed, Some("x".repeat(Policy::default().largest / 8 + 1).into()));
     }
     let told: Vec<_> = world.whole().unwrap().parts.iter().map(|part| (part.result.is_some(), part.omitted)).collect();
     assert_eq!(told, [(true, false), (false, true)]);
