@@ -140,3 +140,17 @@ async fn an_agent_gathers_on_behalf_of_its_query() {
     let tree = team.client.tree(ended.id).await.expect("a tree");
     assert_eq!(tree.branches.iter().map(|branch| branch.depth).collect::<Vec<_>>(), [0, 1, 2, 2, 2]);
 }
+
+#[tokio::test]
+async fn whoever_erases_the_whole_erases_its_parts() {
+    let mut team = Team::new().await;
+    team.add("a", yes()).await;
+    let ended = team.run(gathering(named(&["a", "nobody"]))).await;
+    let ids: Vec<_> = ended.answer.as_ref().expect("an answer").parts.iter().map(|part| part.id).collect();
+    assert_eq!(team.client.erase(ids[0]).await.expect_err("by itself it is the coordinator's").code(), "not_yours");
+    let erased = team.client.erase(ended.id).await.expect("her own");
+    assert_eq!(erased["parts"], json!(ids), "{erased}");
+    for id in ids.into_iter().chain([ended.id]) {
+        assert_eq!(team.client.status(id).await.expect_err("it is gone").code(), "erased");
+    }
+}

@@ -18,6 +18,8 @@ pub(in crate::context) struct Consulted {
     too_dear: Vec<(String, Name)>,
     /// What experts told.
     pub(in crate::context) given: Vec<Given>,
+    /// Who told each of these.
+    tellers: Vec<Name>,
 }
 
 /// An expert that was asked, and what became of it.
@@ -76,6 +78,7 @@ impl Consulted {
                 if let Some(left) = room.checked_sub(size) {
                     room = left;
                     consulted.given.push(one);
+                    consulted.tellers.push(asked.agent.clone());
                 }
             }
             let left_out = told - (consulted.given.len() - before);
@@ -85,10 +88,12 @@ impl Consulted {
         consulted
     }
 
-    /// Whether an expert told a newer fact of the same key and observer: only one of these is current.
+    /// Whether an expert told a newer fact of the same key that it observed itself, as it did this one: only one of these
+    /// is current. What an expert says that others observed stands beside what these said themselves.
     pub(in crate::context) fn renews(&self, fact: &Fact) -> bool {
         let same = |told: &Fact| told.key == fact.key && told.observed_by == fact.observed_by;
-        self.given.iter().any(|given| same(&given.fact) && given.fact.observed_at >= fact.observed_at)
+        let own = |(given, teller): (&Given, &Name)| given.fact.observed_by == *teller && given.fact.observed_at >= fact.observed_at;
+        self.given.iter().zip(&self.tellers).any(|(given, teller)| same(&given.fact) && own((given, teller)))
     }
 
     /// Adds who was asked to a result, and who was not. Nothing where there is nobody.
@@ -173,6 +178,8 @@ mod tests {
         let known = |by: &str, at: &str| Fact { observed_by: by.parse().unwrap(), observed_at: at.parse().unwrap(), ..given(2).fact };
         let facts = [known("b", "2026-11-22T08:00:00Z"), known("b", "2026-11-22T10:00:00Z"), known("c", "2026-11-22T08:00:00Z")];
         assert_eq!(facts.map(|fact| consulted.renews(&fact)), [true, false, false]);
+        let quoted = Consulted::of(vec![(asked("qa", None), vec![given(1)])], Vec::new());
+        assert!(!quoted.renews(&known("b", "2026-11-22T08:00:00Z")), "what qa says that b observed does not take b's own word away");
     }
 
     #[test]

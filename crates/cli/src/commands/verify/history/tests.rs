@@ -15,8 +15,31 @@ struct Log(Vec<Entry>);
 
 impl Log {
     fn posted() -> Self {
-        let query = json!({ "requesting_agent": "me", "request_type": "x", "payload": { "query": "y" }, "timeout_ms": 5000 });
+        Self::posted_with("note", Value::Null)
+    }
+
+    /// With one more field.
+    fn posted_with(field: &str, value: Value) -> Self {
+        let mut query = json!({ "requesting_agent": "me", "request_type": "x", "payload": { "query": "y" }, "timeout_ms": 5000 });
+        query[field] = value;
         Self::default().add(Kind::Query, "me", "any", &query)
+    }
+
+    /// Several agents are asked at once, and their answer says that the one part is in this state.
+    fn gathered(state: &str) -> Self {
+        let decision = json!({ "agent": "coordinator", "step": "target", "reason": "so", "steps": [], "candidates": [] });
+        let by = json!({ "agent": "coordinator", "instance": "gather", "attempt": 1 });
+        let with = |more: Value| {
+            let mut body = by.clone();
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            body
+        };
+        let (deadline, part) = ("2026-11-21T10:00:00Z", json!({ "id": ID, "agent": "a" }));
+        let assign = with(json!({ "deadline": deadline, "coordinator": "c", "decision": decision, "parts": [part] }));
+        let part = json!({ "id": ID, "agent": "a", "state": state });
+        let answer = with(json!({ "outcome": "completed", "delivery": "done", "parts": [part] }));
+        let log = Self::posted_with("gather", json!({ "to": ["a"] })).add(Kind::Assign, "me", "coordinator", &assign);
+        log.add(Kind::Answer, "coordinator", "me", &answer)
     }
 
     fn add(mut self, kind: Kind, from: &str, to: &str, body: &Value) -> Self {
@@ -78,6 +101,11 @@ fn legal_histories_raise_no_suspicion() {
         Log::posted().assign(1).assign(2).answer(1, "completed").answer(2, "completed").close("dead").answer(2, "failed"),
         Log::posted().close("unroutable").answer(1, "completed").cancel(),
         Log::posted().assign(1).answer(1, "completed").assign(2),
+        // What it was asked for is over.
+        Log::posted_with("parent", ID.into()).assign(1).close("cancelled"),
+        Log::gathered("completed"),
+        // Before its time, and so no ending.
+        Log::gathered("working"),
     ];
     for log in legal {
         assert_eq!(log.codes(), Vec::<&str>::new(), "{:?}", log.0);
