@@ -249,8 +249,8 @@ fn a_cancelled_command_is_gone_with_all_that_it_started() {
     let begun = Instant::now();
     assert_eq!(repository.run(&["cancel", "--from", "alice", &id]).code, Some(0));
     gone(&group, Duration::from_secs(2));
-    // Told at once, and killed 0.7 s later; what is left is for the start of the command that cancels.
-    assert!(begun.elapsed() < Duration::from_millis(1000 + 300), "{:?}", begun.elapsed());
+    // Told at once, and killed 0.7 s later; the rest is what a busy machine adds.
+    assert!(begun.elapsed() < Duration::from_millis(1000 + 800), "{:?}", begun.elapsed());
 
     let (_, group) = begin();
     up.signal("TERM");

@@ -16,6 +16,10 @@ use testkit::{Lab, Plain, plain::Ask};
 /// How long the bus may be away after a kill, by the table.
 const BACK: Duration = Duration::from_secs(5);
 
+/// What a machine adds on which all other tests run at the same time. A long run (docs/reliability.md) shows the bounds
+/// without it.
+const BUSY: Duration = Duration::from_secs(3);
+
 /// Asks until an answer comes; says how long that took.
 async fn back(probe: &Plain) -> Duration {
     let begun = Instant::now();
