@@ -53,6 +53,10 @@ async fn a_node_is_lost_while_all_of_it_is_watched_and_copied() {
     drop(watcher);
     assert_eq!(seen, (1..=last).collect::<Vec<_>>(), "each once, in order");
 
+    // A command gives up after five seconds, and an election may take longer.
+    for stream in ["bus-ledger", "bus-archive", "KV_bus-agents", "KV_bus-watchers"] {
+        cluster.leader(stream).await;
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let run = |words: &[&str]| {
         let output = Process::run(agentbus(folder.path()).args(words));
