@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use testkit::{load::Load, long::Long, work::Work};
+use testkit::{deaf::Deaf, load::Load, long::Long, model::Serve, work::Work};
 
 /// The laboratory of agentbus.
 #[derive(Debug, Parser)]
@@ -19,6 +19,10 @@ struct Cli {
 enum Command {
     /// Make faults at random, several at once, and judge what is left
     Long(Long),
+    /// Measure what a subscriber that never reads costs those who publish
+    Deaf(Deaf),
+    /// Stand in for a model's endpoint, on this machine only, until the input ends
+    Model(Serve),
     /// Post queries, wait for their ends, and write down all that was told
     Client(Load),
     /// Do one piece of work, as an agent's command
@@ -29,7 +33,9 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         // No runtime: a host starts many of these.
         Command::Work(work) => work.run(),
+        Command::Model(serve) => serve.run(),
         Command::Long(long) => block_on(long.run()),
+        Command::Deaf(deaf) => block_on(deaf.run()),
         Command::Client(load) => block_on(load.run()),
     }
 }
