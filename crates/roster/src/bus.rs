@@ -1,12 +1,13 @@
 //! The `bus:` block: what makes an agent do work. The same keys can stand in `agentbus.toml`, so
 //! everything here is optional, and [`Bus::over`] lays one block over another.
 //!
-//! Reads and checks; runs nothing. Next: `bus/limits.rs`, `config.rs`.
+//! Reads and checks; runs nothing. Next: `bus/limits.rs`, `bus/endpoint.rs`, `config.rs`.
 
+mod endpoint;
 mod limits;
 mod units;
 
-use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use protocol::Name;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -20,6 +21,7 @@ use crate::{
     read::{Entry, Fields},
 };
 
+pub use endpoint::{KeySource, NoKeySource, Permissions, Provider};
 pub use limits::{DEFAULT_OUTPUT, Limits};
 use units::duration;
 
@@ -30,7 +32,7 @@ pub const DEFAULT_LEASE: Duration = Duration::from_secs(15);
 pub const DEFAULT_CAPACITY: u32 = 8;
 
 /// The keys of the block, in the order of the documentation.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 22] = [
     "handler",
     "answers",
     "aliases",
@@ -40,10 +42,18 @@ const KEYS: [&str; 14] = [
     "stall",
     "command",
     "env",
+    "pass_env",
+    "workdir",
     "interactive",
     "limits",
     "url",
+    "headers",
+    "provider",
     "model",
+    "key",
+    "max_tokens",
+    "turns",
+    "permissions",
     "probes",
 ];
 
@@ -78,6 +88,12 @@ pub struct Bus {
     /// Variables for the command and the probes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, String>>,
+    /// Variables of the bus's own environment that the command and the probes may see, beside the few harmless ones.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "variables")]
+    pub pass_env: Option<Vec<String>>,
+    /// Where the command runs, from the bus's working directory on. Default: there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workdir: Option<PathBuf>,
     /// Whether the command's standard input stays open, for replies. Default false: it ends after the query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interactive: Option<bool>,
@@ -87,9 +103,27 @@ pub struct Bus {
     /// Where `http` posts, or the endpoint of a model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The model that `llm` asks.
+    /// Headers of what `http` and `llm` send. `${NAME}` in a value stands for a variable of the bus's environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<BTreeMap<String, String>>,
+    /// Which API the endpoint of a model speaks. Default: by the model's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Provider>,
+    /// The model that `llm` and `claude-code` ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Where the key for the model's endpoint is. Default: the variable that its provider names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeySource>,
+    /// The most tokens that a model may write in one turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<NonZeroU32>,
+    /// How many turns a model has for one query: each use of tools is one more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<NonZeroU32>,
+    /// What becomes of Claude Code's requests for permission. Default `ask`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Permissions>,
     /// Commands whose output becomes a fact, by the fact's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probes: Option<BTreeMap<protocol::FactKey, Probe>>,
@@ -112,13 +146,21 @@ impl Bus {
             stall: self.stall.or(under.stall),
             command: self.command.or(under.command),
             env: self.env.or(under.env),
+            pass_env: self.pass_env.or(under.pass_env),
+            workdir: self.workdir.or(under.workdir),
             interactive: self.interactive.or(under.interactive),
             limits: match (self.limits, under.limits) {
                 (Some(limits), Some(under)) => Some(limits.over(under)),
                 (one, other) => one.or(other),
             },
             url: self.url.or(under.url),
+            headers: self.headers.or(under.headers),
+            provider: self.provider.or(under.provider),
             model: self.model.or(under.model),
+            key: self.key.or(under.key),
+            max_tokens: self.max_tokens.or(under.max_tokens),
+            turns: self.turns.or(under.turns),
+            permissions: self.permissions.or(under.permissions),
             probes: self.probes.or(under.probes),
             may_cost: self.may_cost,
         }
@@ -261,4 +303,13 @@ fn aliases<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Name
     let texts = Option::<Vec<String>>::deserialize(deserializer)?;
     let name = |text: &String| text.parse().map_err(|why| serde::de::Error::custom(format!("'{text}': {why}")));
     texts.map(|texts| texts.iter().map(name).collect()).transpose()
+}
+
+/// Names of variables, so that a mistake is said where it stands, and not by an agent that misses one.
+fn variables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let names = Option::<Vec<String>>::deserialize(deserializer)?;
+    if let Some(name) = names.iter().flatten().find(|name| !endpoint::is_variable(name)) {
+        return Err(serde::de::Error::custom(format!("'{name}' is not the name of a variable")));
+    }
+    Ok(names)
 }

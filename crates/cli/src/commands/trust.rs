@@ -64,7 +64,7 @@ fn allow(path: &Path, agents_of: &Agents) -> Result<ExitCode, Failure> {
     let definitions = agents_of.load()?;
     let grants: Vec<_> = definitions.iter().filter_map(|definition| Grant::of(definition, agents_of.workdir())).collect();
     if grants.is_empty() {
-        printer::say(format!("nothing to allow: none of {} names a command", agents(definitions.len())));
+        printer::say(format!("nothing to allow: none of {} runs a command or sends queries away", agents(definitions.len())));
         return Ok(ExitCode::SUCCESS);
     }
     grants.iter().for_each(show);
@@ -94,6 +94,9 @@ fn show(grant: &Grant) {
     }
     for (name, value) in &grant.env {
         field("env", &format!("{name}={value}"));
+    }
+    for (key, value) in &grant.settings {
+        field("setting", &format!("{key}: {value}"));
     }
     for (file, digest) in &grant.files {
         field("file", &format!("{}  sha256 {}", file.display(), digest.chars().take(16).collect::<String>()));

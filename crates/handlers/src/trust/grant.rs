@@ -10,7 +10,8 @@ use agentbus::{FactKey, Name};
 use roster::{Command, Definition, Handler};
 use serde::{Deserialize, Serialize};
 
-use super::named;
+use super::{named, settings};
+use crate::claude;
 
 /// The commands of one definition in one working directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,19 +34,26 @@ pub struct Grant {
     /// Variables for all of these.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// What else decides what is run, or where queries go, by the keys of the `bus:` block.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
     /// The SHA-256 of each file that these name, by its path as it is named from the working directory.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<PathBuf, String>,
 }
 
 impl Grant {
-    /// What a definition would run as things are now; none where it runs nothing.
+    /// What a definition would run, or where it would send queries, as things are now; none where it needs no trust.
     #[must_use]
     pub fn of(definition: &Definition, workdir: &Path) -> Option<Self> {
         let block = &definition.bus;
-        let command = block.command.clone().filter(|_| block.handler() == Handler::Exec);
+        let command = match block.handler() {
+            Handler::Exec => block.command.clone(),
+            Handler::ClaudeCode => Some(claude::program(block)),
+            _ => None,
+        };
         let probes: BTreeMap<_, _> = block.probes.iter().flatten().map(|(key, probe)| (key.clone(), probe.command.clone())).collect();
-        if command.is_none() && probes.is_empty() {
+        if probes.is_empty() && (!settings::needs_trust(block) || (command.is_none() && block.handler() == Handler::Exec)) {
             return None;
         }
         let workdir = real(workdir);
@@ -53,9 +61,12 @@ impl Grant {
         let env = block.env.clone().unwrap_or_default();
         // One that is built in lies in no folder.
         let home = definition_at.parent().filter(|folder| folder.is_absolute()).unwrap_or(&workdir).to_owned();
-        let files = named::files(command.iter().chain(probes.values()), &env, &workdir, &home);
+        let runs_in = block.workdir.as_ref().map_or_else(|| workdir.clone(), |within| workdir.join(within));
+        let read = (block.handler() == Handler::ClaudeCode).then(claude::settings);
+        let files = named::files(command.iter().chain(&read).chain(probes.values()), &env, &runs_in, &home);
         let interactive = block.interactive.unwrap_or(false);
-        Some(Self { agent: definition.name.clone(), definition: definition_at, workdir, command, interactive, probes, env, files })
+        let (agent, settings) = (definition.name.clone(), settings::of(definition));
+        Some(Self { agent, definition: definition_at, workdir, command, interactive, probes, env, settings, files })
     }
 
     /// Whether both are about the same definition in the same working directory.
@@ -74,6 +85,7 @@ impl Grant {
         }
         changes.extend(differences(&self.probes, &earlier.probes).map(|key| format!("the probe {key}")));
         changes.extend(differences(&self.env, &earlier.env).map(|name| format!("the variable {name}")));
+        changes.extend(differences(&self.settings, &earlier.settings).map(|key| format!("the setting {key}")));
         changes.extend(differences(&self.files, &earlier.files).map(|file| format!("the file {}", file.display())));
         changes
     }

@@ -14,6 +14,7 @@
 mod grant;
 mod named;
 mod record;
+mod settings;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ use roster::Definition;
 
 pub use grant::Grant;
 pub use record::{Record, RecordError};
+pub(crate) use settings::is_loopback;
 
 /// Why a command may not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
