@@ -230,12 +230,16 @@ fn millis(ms: u64) -> SignedDuration {
 }
 
 /// When the pause after the last attempt ends. The first attempt has none, nor has the first
-/// one after an assignment that nobody accepted, or that was given back: that one cost nobody anything.
+/// one after an assignment that nobody accepted, or that was given back: that one cost nobody anything. Whoever gives a
+/// query back again and again makes it pause shortly each time, and no longer: a person may yet want it.
 fn pause_ends(fold: &Fold, now: &Now, policy: &Policy) -> Timestamp {
     let Some(last) = fold.attempts().last() else { return fold.posted().at };
-    let unaccepted = fold.attempts().iter().rev().take_while(|attempt| !attempt.is_spent()).count();
+    let unspent = || fold.attempts().iter().rev().take_while(|attempt| !attempt.is_spent());
+    let returned = unspent().take_while(|attempt| attempt.is_given_back()).count();
+    let unaccepted = unspent().filter(|attempt| !attempt.is_given_back()).count();
     let (from, times) = match &last.outcome {
         Some((Outcome::Retry, at)) if !last.is_given_back() => (*at, fold.spent()),
+        Some((Outcome::Retry, at)) if returned > 1 => (*at, 1),
         _ if unaccepted > 1 => (last.assigned_at, unaccepted),
         _ => return now.time,
     };

@@ -3,8 +3,6 @@
 //! The fold never looks at a clock: what it knows of time is when the server stored each
 //! message. It never refuses a message either; it says what it made of it.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use protocol::{
     AttemptState, InstanceId, Invalid, Message, Name, State, To, Verdict,
@@ -13,6 +11,7 @@ use protocol::{
 
 use crate::{
     Attempt, Content, Entry, Key,
+    questions::Questions,
     whole::{due, shows_settled},
 };
 
@@ -90,9 +89,7 @@ pub struct Fold {
     /// The id belongs to an earlier query of another requester.
     conflict: bool,
     attempts: Vec<Attempt>,
-    /// Questions of the current attempt.
-    asked: BTreeSet<u32>,
-    replied: BTreeSet<u32>,
+    questions: Questions,
     cancelled: bool,
     ended: Option<Ended>,
     /// Last sequence under the filter by which queries, assignments and endings exclude each other.
@@ -107,8 +104,7 @@ impl Fold {
             posted: Posted::new(entry),
             conflict,
             attempts: Vec::new(),
-            asked: BTreeSet::new(),
-            replied: BTreeSet::new(),
+            questions: Questions::default(),
             cancelled: false,
             ended: None,
             guard: entry.seq,
@@ -136,21 +132,27 @@ impl Fold {
             Message::Assign(assign) => self.assign(entry, assign),
             Message::Accept(accept) => self.accept(entry, accept),
             Message::Progress(progress) => match (progress.attempt, &progress.instance) {
-                (Some(attempt), Some(instance)) => self.work(entry, from, attempt, instance),
+                (Some(attempt), Some(instance)) => {
+                    let verdict = self.work(entry, from, attempt, instance);
+                    if let (Verdict::Counted, Some(question)) = (verdict, progress.defaulted) {
+                        self.questions.waive(question);
+                    }
+                    verdict
+                }
                 _ => Verdict::Stale,
             },
             Message::Question(question) => {
-                if self.asked.contains(&question.question) && self.current_is(from, question.attempt, &question.instance) {
+                if self.questions.is_asked(question.question) && self.current_is(from, question.attempt, &question.instance) {
                     return Verdict::Duplicate;
                 }
                 let verdict = self.work(entry, from, question.attempt, &question.instance);
                 if verdict == Verdict::Counted {
-                    self.asked.insert(question.question);
+                    self.questions.ask(question.question);
                 }
                 verdict
             }
             // It counts even if its question is stored later: the two are written by two connections.
-            Message::Reply(reply) => counted_if(self.replied.insert(reply.question)),
+            Message::Reply(reply) => counted_if(self.questions.reply(reply.question)),
             Message::Answer(answer) => self.answer(entry, answer),
             Message::Close(close) => self.close(entry, close),
             Message::Cancel(_) => counted_if(!std::mem::replace(&mut self.cancelled, true)),
@@ -166,7 +168,7 @@ impl Fold {
             lost.state = AttemptState::Lost;
             lost.failure.clone_from(&assign.gives_up);
         }
-        self.asked.clear();
+        self.questions.begin_attempt();
         // Nearly always there is one.
         self.attempts.reserve_exact(1);
         let mut attempt = Attempt::new(assign, entry.time);
@@ -284,10 +286,16 @@ impl Fold {
         match self.current().map(|attempt| attempt.state) {
             Some(AttemptState::Assigned) => State::Assigned,
             Some(AttemptState::Accepted) => State::Accepted,
-            Some(_) if self.asked.difference(&self.replied).next().is_some() => State::Waiting,
+            Some(_) if self.questions.any_open() => State::Waiting,
             Some(_) => State::Working,
             None => State::Posted,
         }
+    }
+
+    /// Whether the attempt in hand waits for the reply to this question.
+    #[must_use]
+    pub fn awaits(&self, question: u32) -> bool {
+        self.current().is_some() && self.questions.is_open(question)
     }
 
     /// Which query this is.

@@ -18,6 +18,7 @@ mod desk;
 mod entry;
 mod fold;
 mod hands;
+mod questions;
 mod queue;
 mod shelf;
 #[cfg(test)]
@@ -34,7 +35,7 @@ pub use decide::{MOST_CRASHES, Next, Now, Policy, decide};
 pub use desk::{Action, Appended, Desk, Router, Situation};
 pub use entry::{Entry, Key};
 pub use fold::{Ended, Fold, Posted};
-pub use hands::{Hand, Hands};
+pub use hands::{Hand, Hands, Offer};
 pub use queue::{Queue, Ticket};
 pub use shelf::Retention;
 pub use tree::{Kin, Refusal};

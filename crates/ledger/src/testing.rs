@@ -67,6 +67,8 @@ fn answer(agent: &str, attempt: u32, by: &str, outcome: Outcome, failure: Option
         outcome,
         delivery: "Done.".to_owned(),
         result: None,
+        result_at: None,
+        attachments: vec![],
         facts: vec![],
         unknown: vec![],
         parts: vec![],
@@ -157,7 +159,7 @@ impl Log {
 
     pub(crate) fn progress(&mut self, attempt: u32, by: &str) -> Verdict {
         let (agent, status, instance) = (name("a"), "busy".to_owned(), Some(instance(by)));
-        self.agents(Message::Progress(Progress { agent, status, progress: None, attempt: Some(attempt), instance, extra: Extra::new() }))
+        self.agents(Message::Progress(Progress { agent, status, progress: None, attempt: Some(attempt), instance, defaulted: None, extra: Extra::new() }))
     }
 
     pub(crate) fn question(&mut self, attempt: u32, by: &str, question: u32) -> Verdict {

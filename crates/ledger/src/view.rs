@@ -22,6 +22,13 @@ pub fn record(id: QueryId, asker: &Name, entries: &[Entry]) -> Option<Record> {
         if let (Ok(Message::Assign(assign)), protocol::Verdict::Counted) = (&entry.body, applied.verdict) {
             record.decision = Some(assign.decision.clone());
         }
+        if let (Ok(Message::Question(question)), protocol::Verdict::Counted) = (&entry.body, applied.verdict)
+            && fold.awaits(question.question)
+        {
+            // An earlier attempt may have asked under the same number.
+            record.questions.retain(|earlier| earlier.question != question.question);
+            record.questions.push(question.clone());
+        }
         if Some(entry.seq) == record.end_seq {
             match &entry.body {
                 Ok(Message::Answer(answer)) => record.answer = Some(answer.clone()),
@@ -46,6 +53,7 @@ fn outline(fold: &Fold) -> Record {
         posted_at: posted.at,
         deadline: posted.request_type.is_some().then_some(posted.deadline),
         attempts: fold.attempts().iter().map(attempt).collect(),
+        questions: Vec::new(),
         decision: None::<Decision>,
         answer: None,
         close: None,

@@ -27,6 +27,13 @@ pub struct Heartbeat {
     /// How many queries the instance works on at once. 0: it takes none, as while it drains.
     #[serde(default)]
     pub capacity: u32,
+    /// Whether it fetches its work: its capacity rises when it asks for some, and is no sign of life. Whom a person or
+    /// a session serves is there as long as this is said, whatever the capacity. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pulls: bool,
+    /// It takes this query and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<QueryId>,
     /// How many it has in hand.
     #[serde(default)]
     pub load: u32,
@@ -100,6 +107,9 @@ pub struct Instance {
     pub instance: InstanceId,
     /// How many queries it works on at once.
     pub capacity: u32,
+    /// Whether it fetches its work. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pulls: bool,
     /// How many it has in hand.
     pub load: u32,
     /// When it was last heard.

@@ -6,6 +6,7 @@
 //!
 //! Reading order: [`Name`] and [`QueryId`], then [`Subject`], then [`message`], one file a kind.
 
+mod checksum;
 mod dead;
 mod digest;
 mod fact;
@@ -24,6 +25,7 @@ mod state;
 mod subject;
 mod tree;
 
+pub use checksum::{Checksum, NotChecksum, Summing};
 pub use dead::{DeadLetters, Unreadable};
 pub use fact::{Fact, FactKey, FactKind};
 pub use hand::{End, Order, Stop, Work};
@@ -43,6 +45,12 @@ pub const VERSION: &str = "1";
 
 /// The header that carries [`VERSION`].
 pub const VERSION_HEADER: &str = "Agentbus-Protocol";
+
+/// The header that says to which record a piece of an attachment belongs, where one is put.
+pub const RECORD_HEADER: &str = "Agentbus-Record";
+
+/// The header that says the [`Checksum`] of such a piece.
+pub const DIGEST_HEADER: &str = "Agentbus-Digest";
 
 /// Fields that this version does not know. They are kept and passed on.
 pub type Extra = serde_json::Map<String, serde_json::Value>;

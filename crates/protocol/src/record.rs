@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     Decision, Extra, InstanceId, Invalid, Kind, Name, QueryId, State,
-    message::{Answer, Close, Failure, Outcome, Priority},
+    message::{Answer, Close, Failure, Outcome, Priority, Question},
 };
 
 /// A query and all that is known of it.
@@ -36,6 +36,9 @@ pub struct Record {
     /// Its attempts, oldest first.
     #[serde(default)]
     pub attempts: Vec<Attempt>,
+    /// The questions whose replies its agent waits for, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Question>,
     /// Why the agent was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,

@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use crate::{IdError, InstanceId, Kind, Name, QueryId};
+use crate::{Checksum, IdError, InstanceId, Kind, Name, QueryId};
 
 /// The name of a bus: 1 to 32 letters, digits, `_` and `-`. The default is `bus`.
 ///
@@ -165,6 +165,37 @@ impl Space {
         format!("{self}.archive.*")
     }
 
+    /// The stream that holds the pieces of attachments.
+    #[must_use]
+    pub fn blobs(&self) -> String {
+        format!("{self}-blobs")
+    }
+
+    /// Where a piece stands that belongs to the record of this id. The ledger does not capture it: it has fewer tokens.
+    #[must_use]
+    pub fn blob(&self, id: QueryId, checksum: &Checksum) -> String {
+        format!("{self}.blob.{id}.{}", checksum.token())
+    }
+
+    /// All pieces of one record.
+    #[must_use]
+    pub fn blobs_of(&self, id: QueryId) -> String {
+        format!("{self}.blob.{id}.*")
+    }
+
+    /// All that the stream of pieces captures.
+    #[must_use]
+    pub fn all_blobs(&self) -> String {
+        format!("{self}.blob.*.*")
+    }
+
+    /// Whose piece stands under a subject, and which.
+    #[must_use]
+    pub fn parse_blob(&self, subject: &str) -> Option<(QueryId, Checksum)> {
+        let (id, token) = subject.strip_prefix(&format!("{self}.blob."))?.split_once('.')?;
+        Some((id.parse().ok()?, Checksum::from_token(token).ok()?))
+    }
+
     /// The key-value bucket that holds how far each named watcher has come.
     #[must_use]
     pub fn watchers(&self) -> String {
@@ -205,9 +236,19 @@ mod tests {
                 s.watchers(),
                 s.archive(),
                 s.archived(id),
+                s.blobs(),
+                s.blob(id, &Checksum::of(b"")),
             ]
         };
         assert!(all(&a).iter().zip(all(&b)).all(|(a, b)| *a != b));
+    }
+
+    #[test]
+    fn a_piece_stands_under_one_subject() {
+        let (space, id, sum) = (Space::default(), QueryId::mint(), Checksum::of(b"piece"));
+        assert_eq!(space.parse_blob(&space.blob(id, &sum)), Some((id, sum)));
+        assert_eq!(space.parse_blob(&"lab".parse::<Space>().unwrap().blob(id, &sum)), None);
+        assert_eq!(space.parse_blob(&format!("bus.blob.{id}.x")), None);
     }
 
     #[rstest::rstest]

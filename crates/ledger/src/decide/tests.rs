@@ -169,3 +169,14 @@ fn pauses_are_drawn_from_a_range_that_doubles_up_to_its_limit() {
     let late: Vec<_> = pauses.iter().skip(8).collect();
     assert!(late.iter().any(|pause| **pause < 20) && late.iter().any(|pause| **pause > 40), "full jitter: {late:?}");
 }
+
+#[test]
+fn what_is_given_back_again_and_again_never_pauses_for_long() {
+    let mut log = Log::of(Query { timeout_ms: Some(7 * 24 * 3_600_000), ..query() });
+    for number in 1..=20 {
+        log.assign(number, "i");
+        log.fail(number, "i", Failure::new(Failure::GIVEN_BACK, "Not now."));
+        let waits = (0..100).find(|wait| matches!(next(&log, log.second + wait, Some(100)), Next::Dispatch { .. }));
+        assert!(waits.unwrap() <= 1, "round {number}: {waits:?}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use protocol::{
-    Decision, Kind, Message, Name, To,
+    Decision, InstanceId, Kind, Message, Name, To,
     message::{Assign, Failure, Reason},
 };
 
@@ -76,7 +76,7 @@ impl Desk {
     /// Gives out what waits, as far as hands are free.
     pub(super) fn pump(&mut self, now: Timestamp, router: &impl Router, actions: &mut Vec<Action>) {
         while let Some(agent) = self.stirred.pop_first() {
-            while let Some((key, instance)) = self.queue.first(&agent).cloned().zip(self.hands.free(&agent).cloned()) {
+            while let Some((key, instance)) = self.pair(&agent) {
                 self.queue.remove(&key);
                 let Some(decision) = self.routed.remove(&key) else { continue };
                 // It may have waited long: an attempt that was silent may have been heard again.
@@ -104,24 +104,51 @@ impl Desk {
         }
     }
 
+    /// The next query that goes to an agent, and to which of its instances. Who takes one query only comes first, so that
+    /// nobody else is given it.
+    fn pair(&self, agent: &Name) -> Option<(Key, InstanceId)> {
+        let waits = |id| self.book.under(id).map(Fold::key).find(|key| self.queue.agent_of(key) == Some(agent));
+        let wanted = self.hands.choosy(agent).find_map(|(instance, id)| waits(id).zip(Some(instance)));
+        let (key, instance) = wanted.or_else(|| self.queue.first(agent).zip(self.hands.free(agent)))?;
+        Some((key.clone(), instance.clone()))
+    }
+
     /// How many queries wait for a hand of an agent.
     #[must_use]
     pub fn waiting(&self, agent: &Name) -> usize {
         self.queue.len(agent)
     }
 
+    /// Whether a query waits for this agent to take it, as far as this desk knows. What another coordinator looks after
+    /// is known here only by the agent that it names, for the first two seconds.
+    #[must_use]
+    pub fn waits_for(&self, key: &Key, agent: &Name) -> bool {
+        if let Some(waits) = self.queue.agent_of(key) {
+            return waits == agent;
+        }
+        let open = self.book.get(key).filter(|fold| fold.ended().is_none() && fold.current().is_none());
+        let named = |fold: &Fold| fold.posted().to.name() == Some(agent) || fold.posted().query().is_some_and(|q| q.target.as_ref() == Some(agent));
+        open.is_some_and(named)
+    }
+
     /// Why a query waits, in words; `None` if it does not.
     #[must_use]
-    pub fn waiting_for(&self, key: &Key, now: Timestamp) -> Option<String> {
+    pub fn waiting_for(&self, key: &Key, now: Timestamp, router: &impl Router) -> Option<String> {
         if let Some(agent) = self.queue.agent_of(key) {
-            return Some(self.queued(agent));
+            return Some(self.queued(agent, router));
         }
         match self.next(key, now)? {
             Next::Wait { why: Some(why), .. } => Some(why.to_owned()),
-            Next::Wait { why: None, .. } => self.delegates(key).or_else(|| self.silence(key, now)),
+            Next::Wait { why: None, .. } => self.input(key).or_else(|| self.delegates(key)).or_else(|| self.silence(key, now, router)),
             Next::Gather => self.delegates(key),
             _ => None,
         }
+    }
+
+    /// Whose reply an agent waits for.
+    fn input(&self, key: &Key) -> Option<String> {
+        let fold = self.book.get(key).filter(|fold| fold.state() == protocol::State::Waiting)?;
+        Some(format!("a reply of {} to {}", key.requester, fold.current()?.agent))
     }
 
     /// For whom a query waits that others were asked on behalf of.
@@ -135,20 +162,29 @@ impl Desk {
     }
 
     /// Who has a query in hand and is not heard any more. Its lease still runs.
-    fn silence(&self, key: &Key, now: Timestamp) -> Option<String> {
+    fn silence(&self, key: &Key, now: Timestamp, router: &impl Router) -> Option<String> {
         let attempt = self.book.get(key)?.current()?;
         if self.hands.of(&attempt.agent).any(|(instance, _)| *instance == attempt.instance) {
             return None;
         }
         let silent = self.silent(key, now).0.unwrap_or_default().as_secs();
+        // Whoever took it at a terminal does not run meanwhile; what it sends renews the lease.
+        if router.pulls(&attempt.agent) {
+            return Some(format!("{}, who took it, and was last heard of {silent} s ago", attempt.agent));
+        }
         Some(format!("a sign of life of {}: its instance {} has been silent for {silent} s", attempt.agent, attempt.instance))
     }
 
-    fn queued(&self, agent: &Name) -> String {
-        if !self.hands.is_live(agent) {
+    fn queued(&self, agent: &Name, router: &impl Router) -> String {
+        let (live, pulling) = (self.hands.is_live(agent), self.hands.of(agent).filter(|(_, hand)| hand.pulls).count());
+        let instances = self.hands.of(agent).count() - pulling;
+        if instances == 0 && (pulling > 0 || router.pulls(agent)) {
+            return format!("{agent} to take it: agentbus inbox --as {agent}");
+        }
+        if !live {
             return format!("a live instance of {agent}");
         }
-        let (instances, waiting) = (self.hands.of(agent).count(), self.queue.len(agent));
+        let waiting = self.queue.len(agent);
         let busy = if instances == 1 { "its instance is".to_owned() } else { format!("all its {instances} instances are") };
         format!("a free hand of {agent}: {busy} busy, {waiting} waiting")
     }

@@ -45,7 +45,7 @@ impl Gathering {
         let bytes = serde_json::to_string(&part).map_or(usize::MAX, |text| text.len());
         if self.bytes.saturating_add(bytes) > largest / SHARE || !is_readable(&part) {
             let said = part.result.is_some() || part.usage.is_some();
-            part.omitted = said || !part.facts.is_empty() || !part.unknown.is_empty();
+            part.omitted |= said || !part.facts.is_empty() || !part.unknown.is_empty();
             (part.result, part.usage, part.facts, part.unknown) = (None, None, Vec::new(), Vec::new());
             part.delivery = part.delivery.map(shortened);
             part.failure = part.failure.map(|failure| Failure::new(&failure.code, shortened(failure.message)));
@@ -149,6 +149,7 @@ fn ended(asked: &Asked, state: State, entry: &Entry) -> Part {
             unknown: answer.unknown.clone(),
             usage: answer.usage.clone(),
             failure: answer.failure.clone(),
+            omitted: answer.result_at.is_some() || !answer.attachments.is_empty(),
             ..part
         },
         Ok(Message::Close(close)) => {
@@ -172,6 +173,8 @@ fn whole(gather: &Gather, attempt: &Attempt, parts: Vec<Part>) -> Answer {
         outcome: if failure.is_none() { Outcome::Completed } else { Outcome::Failed },
         delivery,
         result: None,
+        result_at: None,
+        attachments: Vec::new(),
         facts: Vec::new(),
         unknown: Vec::new(),
         parts,

@@ -43,7 +43,7 @@ impl Desk {
             self.heard_lease(beat, lease, now, &mut actions);
         }
         let was_live = self.hands.is_live(&beat.agent);
-        let more = self.hands.heard(&beat.agent, &beat.instance_id, beat.capacity as usize, now, until);
+        let more = self.hands.heard(&beat.agent, &beat.instance_id, beat.into(), now, until);
         if !self.live {
             return actions;
         }

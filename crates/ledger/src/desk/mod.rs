@@ -52,6 +52,11 @@ pub trait Router {
         false
     }
 
+    /// Whether an agent's queries wait until somebody fetches them: a person, or a session.
+    fn pulls(&self, _agent: &Name) -> bool {
+        false
+    }
+
     /// Whether everybody who was heard is known. Until then a query waits a little before nobody is
     /// found for it.
     fn is_complete(&self) -> bool {

@@ -25,6 +25,8 @@ fn beat(agent: Name, from: &str, attempts: &[u32]) -> Heartbeat {
         ts: at(0),
         interval_s: 100.0,
         capacity: 1,
+        pulls: false,
+        only: None,
         load: attempts.len() as u32,
         leases: attempts.iter().map(lease).collect(),
         version: None,
@@ -209,7 +211,7 @@ fn what_waits_for_a_silent_agent_goes_to_a_live_one() {
     desk.heartbeat(&Heartbeat { capacity: 1, interval_s: 1.0, ..beat(name("a"), "i", &[]) }, at(3), &router);
     desk.hands.hold(Key { requester: name("you"), ..log.key.clone() }, name("a"), instance("i"));
     desk.caught_up(at(4), &router);
-    assert_eq!(desk.waiting_for(&log.key, at(4)).unwrap(), "a free hand of a: its instance is busy, 1 waiting");
+    assert_eq!(desk.waiting_for(&log.key, at(4), &router).unwrap(), "a free hand of a: its instance is busy, 1 waiting");
     desk.heartbeat(&beat(name("b"), "k", &[]), at(5), &router);
     let actions = desk.tick(at(7), &router);
     assert!(matches!(appended(&actions).0, Message::Assign(assign) if assign.agent == name("b")));
@@ -287,9 +289,67 @@ fn a_query_in_the_hands_of_somebody_silent_says_so() {
     log.accept(1, "i");
     let mut desk = desk(&log, 3);
     desk.caught_up(at(3), &router);
-    assert_eq!(desk.waiting_for(&log.key, at(4)), None, "it is worked on");
+    assert_eq!(desk.waiting_for(&log.key, at(4), &router), None, "it is worked on");
     desk.listening(Some(at(400)));
     desk.tick(at(400), &router);
-    let said = desk.waiting_for(&log.key, at(405)).unwrap();
+    let said = desk.waiting_for(&log.key, at(405), &router).unwrap();
     assert!(said.contains("instance i has been silent for 5 s"), "{said}");
+}
+
+/// Their queries wait until somebody fetches them.
+struct Mailbox;
+
+impl Router for Mailbox {
+    fn route(&self, _: &Situation<'_>) -> Decision {
+        decision(Some("a"))
+    }
+
+    fn pulls(&self, _: &Name) -> bool {
+        true
+    }
+}
+
+#[test]
+fn what_is_fetched_waits_until_somebody_asks_for_it() {
+    let log = Log::posted();
+    let pulls = |capacity: u32, only| Heartbeat { capacity, pulls: true, only, ..beat(name("a"), "p", &[]) };
+    let mut desk = Desk::new(instance("c"), Policy::default());
+    desk.read(&log.entries[0], at(1), &router);
+    desk.heartbeat(&pulls(0, None), at(1), &router);
+    assert_eq!(desk.caught_up(at(1), &router), []);
+    let words = "a to take it: agentbus inbox --as a";
+    assert_eq!(desk.waiting_for(&log.key, at(2), &router).unwrap(), words);
+    assert!(desk.waits_for(&log.key, &name("a")) && !desk.waits_for(&log.key, &name("b")));
+    let another = crate::testing::key(7).id;
+    assert_eq!(desk.heartbeat(&pulls(1, Some(another)), at(3), &router), [], "it takes another one only");
+    let actions = desk.heartbeat(&pulls(1, Some(log.key.id)), at(4), &router);
+    assert!(matches!(appended(&actions).0, Message::Assign(assign) if assign.instance == instance("p")));
+}
+
+#[test]
+fn whoever_wants_this_query_comes_before_the_others() {
+    let log = Log::posted();
+    let mut desk = Desk::new(instance("c"), Policy::default());
+    desk.read(&log.entries[0], at(1), &router);
+    // By name and share, `b` would be first.
+    desk.heartbeat(&beat(name("a"), "b", &[]), at(1), &router);
+    desk.heartbeat(&Heartbeat { only: Some(log.key.id), ..beat(name("a"), "p", &[]) }, at(1), &router);
+    let actions = desk.caught_up(at(1), &router);
+    assert!(matches!(appended(&actions).0, Message::Assign(assign) if assign.instance == instance("p")));
+}
+
+#[test]
+fn a_mailbox_waits_for_its_person_whether_live_or_not() {
+    let mut log = Log::posted();
+    let mut away = Desk::new(instance("c"), Policy::default());
+    away.read(&log.entries[0], at(1), &Mailbox);
+    away.caught_up(at(1), &Mailbox);
+    assert_eq!(away.waiting_for(&log.key, at(2), &Mailbox).unwrap(), "a to take it: agentbus inbox --as a");
+
+    log.assign(1, "gone");
+    log.accept(1, "gone");
+    let mut taken = desk(&log, 3);
+    taken.caught_up(at(3), &Mailbox);
+    taken.listening(Some(at(400)));
+    assert_eq!(taken.waiting_for(&log.key, at(405), &Mailbox).unwrap(), "a, who took it, and was last heard of 5 s ago");
 }

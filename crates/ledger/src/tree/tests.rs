@@ -56,6 +56,8 @@ impl Grove {
             outcome,
             delivery: "Done.".to_owned(),
             result: None,
+            result_at: None,
+            attachments: vec![],
             facts: vec![],
             unknown: vec![],
             parts: vec![],

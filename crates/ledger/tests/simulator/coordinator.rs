@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 use ledger::{Action, Appended, Desk, Key};
-use protocol::{Heartbeat, InstanceId, Kind};
+use protocol::{Heartbeat, InstanceId, Kind, QueryId};
 
 use crate::{
     event::{Event, Life},
@@ -46,6 +46,8 @@ pub(crate) struct Coordinator {
     pub(crate) listening: Option<Ms>,
     pub(crate) wake_at: Option<Ms>,
     pub(crate) beat: Option<Rc<Heartbeat>>,
+    /// The one query that an instance takes, as it was last heard to say.
+    pub(crate) wants: HashMap<InstanceId, QueryId>,
     /// When anything was last heard of which attempt, and which were once silent for too long.
     pub(crate) heard: HashMap<(Key, u32), Ms>,
     /// When it last showed progress in the ledger.
@@ -74,6 +76,7 @@ impl Coordinator {
             listening: None,
             wake_at: None,
             beat: None,
+            wants: HashMap::new(),
             heard: HashMap::new(),
             worked: HashMap::new(),
             lapsed: HashSet::new(),
@@ -238,6 +241,11 @@ impl World {
             if truth.is_some_and(|truth| truth.current.as_ref() == Some(&holder)) {
                 self.heard_of(life.index, key, lease.attempt);
             }
+        }
+        let wants = &mut self.coordinators[life.index].wants;
+        match beat.only {
+            Some(only) => drop(wants.insert(beat.instance_id.clone(), only)),
+            None => drop(wants.remove(&beat.instance_id)),
         }
         mutant::eager_stops(self, life, beat)?;
         let beat = mutant::heartbeat(self, beat);

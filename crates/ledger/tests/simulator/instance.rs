@@ -4,7 +4,7 @@ use std::{collections::HashSet, rc::Rc};
 
 use ledger::Key;
 use protocol::{
-    Extra, Heartbeat, InstanceId, Kind, Lease, Message, Name, Order, To, Work,
+    Extra, Heartbeat, InstanceId, Kind, Lease, Message, Name, Order, QueryId, To, Work,
     message::{Accept, Failure, Outcome, Progress, Question},
 };
 
@@ -25,6 +25,8 @@ pub(crate) struct Instance {
     pub(crate) agent: Name,
     pub(crate) id: InstanceId,
     pub(crate) capacity: u32,
+    /// It fetches its work.
+    pulls: bool,
     pub(crate) epoch: u32,
     pub(crate) up: bool,
     pub(crate) frozen_until: Ms,
@@ -55,6 +57,7 @@ impl World {
                     agent: agent.clone(),
                     id: format!("i{}", self.instances.len()).parse().unwrap(),
                     capacity: 1 + self.rng.below(3) as u32,
+                    pulls: self.rng.percent(20),
                     epoch: 0,
                     up: false,
                     frozen_until: 0,
@@ -121,8 +124,31 @@ impl World {
         true
     }
 
+    /// What an instance takes now. One that fetches its work takes one more when it asks for some, now and then one
+    /// of its choice; in the calm it always asks, for anything.
+    fn offer(&mut self, life: Life) -> (u32, Option<QueryId>) {
+        let instance = &self.instances[life.index];
+        let (capacity, next) = (instance.capacity, u32::try_from(instance.jobs.len()).unwrap() + 1);
+        if !instance.pulls {
+            return (capacity, None);
+        }
+        if self.calm {
+            return (next.min(capacity), None);
+        }
+        match self.rng.below(4) {
+            0 | 1 => (next.min(capacity), None),
+            2 => {
+                let keys: Vec<_> = self.truths.keys().map(|key| key.id).collect();
+                let only = (!keys.is_empty()).then(|| keys[self.rng.below(keys.len())]);
+                (next.min(capacity), only)
+            }
+            _ => (0, None),
+        }
+    }
+
     /// A heartbeat to every coordinator.
     pub(crate) fn pulse(&mut self, life: Life) {
+        let offer = self.offer(life);
         let instance = &self.instances[life.index];
         let lease = |job: &Job| Lease { id: job.key.id, requester: job.key.requester.clone(), attempt: job.attempt };
         let beat = Rc::new(Heartbeat {
@@ -132,7 +158,9 @@ impl World {
             instance_id: instance.id.clone(),
             ts: jiff::Timestamp::UNIX_EPOCH,
             interval_s: PULSE as f64 / 1000.0,
-            capacity: instance.capacity,
+            capacity: offer.0,
+            pulls: instance.pulls,
+            only: offer.1,
             load: u32::try_from(instance.jobs.len()).unwrap_or(u32::MAX),
             leases: instance.jobs.iter().map(lease).collect(),
             version: None,
@@ -194,7 +222,9 @@ impl World {
         let job = &mut instance.jobs[place];
         if dice < 30 && !self.calm {
             let (status, instance) = ("working".to_owned(), Some(id));
-            let progress = Progress { agent: agent.clone(), status, progress: None, attempt: Some(attempt), instance, extra: Extra::new() };
+            // Now and then it goes on without the reply to its last question.
+            let defaulted = (dice < 10 && job.asked > 0).then_some(job.asked);
+            let progress = Progress { attempt: Some(attempt), instance, defaulted, ..report(agent.clone(), status) };
             self.say(Kind::Progress, key.id, agent, to, Ok(Message::Progress(progress)));
             return self.go_on(life, key, attempt);
         }
@@ -234,4 +264,8 @@ impl World {
             self.ask_another(life, &key, &[]);
         }
     }
+}
+
+fn report(agent: Name, status: String) -> Progress {
+    Progress { agent, status, progress: None, attempt: None, instance: None, defaulted: None, extra: Extra::new() }
 }

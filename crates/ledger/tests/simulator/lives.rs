@@ -56,6 +56,8 @@ impl World {
             ts: Timestamp::UNIX_EPOCH,
             interval_s: ROUND as f64 / 1000.0,
             capacity: 0,
+            pulls: false,
+            only: None,
             load: 0,
             leases: Vec::new(),
             version: None,

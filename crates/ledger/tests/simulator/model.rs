@@ -251,7 +251,8 @@ impl Past<'_> {
         let since: Vec<&Message> = self.counted(n).filter(|(i, _)| *i > assigned).map(|(_, message)| message).collect();
         let replied =
             |number: u32| self.counted(n).any(|(_, message)| matches!(message, Message::Reply(reply) if reply.question == number));
-        if since.iter().any(|message| matches!(message, Message::Question(q) if !replied(q.question))) {
+        let waived = |number: u32| since.iter().any(|message| matches!(message, Message::Progress(p) if p.defaulted == Some(number)));
+        if since.iter().any(|message| matches!(message, Message::Question(q) if !replied(q.question) && !waived(q.question))) {
             State::Waiting
         } else if since.iter().any(|message| matches!(message, Message::Question(_) | Message::Progress(_))) {
             State::Working

@@ -41,6 +41,7 @@ mutants! {
     WritersClock by "the fold agrees with the model": "A close as expired counts by the clock of its writer.",
     OwnerUnseen by "the fold agrees with the model": "A second requester takes over an id.",
     EarlyReplyLost by "the fold agrees with the model": "A reply does not count before its question.",
+    WaiverUnseen by "the fold agrees with the model": "A question without whose reply its agent goes on stays open.",
     UnacceptedSpends by "dead when spent": "An assignment that nobody accepted spends an attempt.",
     InvalidTaken by "invalid is rejected": "What is no query is assigned.",
     CancelUnseen by "finishes": "A cancel is believed, and nothing follows.",
@@ -52,6 +53,7 @@ mutants! {
     LeasesUnheard by "no healthy work is killed": "Heartbeats do not renew leases.",
     StopsTooEagerly by "no healthy work is stopped": "Whatever a coordinator does not know of is stopped.",
     CapacityIgnored by "within capacity": "Instances are given more than they take.",
+    WishIgnored by "what was asked for": "Who asks for one query is given another.",
     PriorityIgnored by "priority, then age": "All queries are equal.",
     AttemptRepeated by "attempts rise": "The next attempt has the number of the last.",
     TimersForgotten by "finishes": "Nobody looks again.",
@@ -147,6 +149,7 @@ fn altered(mutant: Mutant, world: &World, entry: &Entry, verdict: Option<Verdict
         (Mutant::ClockUncorrected, Ok(Message::Close(close))) if verdict == Some(Verdict::Premature) => {
             close.coordinator = "somebody".parse().ok()?;
         }
+        (Mutant::WaiverUnseen, Ok(Message::Progress(progress))) => progress.defaulted = None,
         (Mutant::PriorityIgnored, Ok(Message::Query(query))) => query.priority = None,
         (Mutant::ParentUnseen, Ok(Message::Query(query))) => query.parent = None,
         (Mutant::GatheredTooSoon, Ok(Message::Query(Query { gather: Some(gather), .. }))) => gather.until = Some(Until::First),
@@ -172,6 +175,7 @@ pub(crate) fn heartbeat(world: &World, beat: &Rc<Heartbeat>) -> Rc<Heartbeat> {
     match world.mutant {
         Some(Mutant::LeasesUnheard) => altered.leases.clear(),
         Some(Mutant::CapacityIgnored) => altered.capacity += 1,
+        Some(Mutant::WishIgnored) => altered.only = None,
         _ => return Rc::clone(beat),
     }
     Rc::new(altered)

@@ -232,6 +232,7 @@ impl World {
             progress: None,
             attempt: None,
             instance: None,
+            defaulted: None,
             extra: Extra::new(),
         };
         self.say(Kind::Progress, key.id, agent, To::All, Ok(Message::Progress(progress)));
@@ -257,6 +258,8 @@ pub(crate) fn answer(agent: Name, attempt: u32, instance: InstanceId, outcome: O
         outcome,
         delivery: "Done.".to_owned(),
         result: None,
+        result_at: None,
+        attachments: Vec::new(),
         facts: Vec::new(),
         unknown: Vec::new(),
         parts: Vec::new(),

@@ -115,6 +115,7 @@ pub(crate) fn append(world: &World, index: usize, key: &Key, message: &Message) 
             healthy(world, index, key, &truth)?;
             lineage::assigned(world, read, key, assign)?;
             whole::begins(world, key, assign)?;
+            wanted(world, index, key, assign)?;
             priority(world, index, key, assign)
         }
         Message::Answer(answer) => {
@@ -177,10 +178,17 @@ fn healthy(world: &World, index: usize, key: &Key, truth: &Truth) -> Checked {
     })
 }
 
-/// Where there is but one coordinator and one agent: the highest priority first, then the oldest.
+/// Who asks for one query is given that one and no other.
+fn wanted(world: &World, index: usize, key: &Key, assign: &Assign) -> Checked {
+    let wants = world.coordinators[index].wants.get(&assign.instance);
+    hold("what was asked for", wants.is_none_or(|id| *id == key.id), || format!("c{index} gives {key:?} to one who wants {wants:?}"))
+}
+
+/// Where there is but one coordinator and one agent: the highest priority first, then the oldest, but for what was asked for.
 fn priority(world: &World, index: usize, key: &Key, assign: &Assign) -> Checked {
     let coordinator = &world.coordinators[index];
-    if world.coordinators.len() > 1 || world.agents > 1 || coordinator.skew != 0 {
+    let chosen = coordinator.wants.contains_key(&assign.instance);
+    if chosen || world.coordinators.len() > 1 || world.agents > 1 || coordinator.skew != 0 {
         return Ok(());
     }
     let place = |key: &Key| query(world, key).and_then(|(stored, query)| Some((std::cmp::Reverse(query?.priority()), stored.seq)));

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Part;
+use super::{Attachment, Part};
 use crate::{Extra, Fact, InstanceId, Name};
 
 /// The end of an attempt, with the delivery notification.
@@ -26,6 +26,13 @@ pub struct Answer {
     /// The answer proper. Its shape is the agent's, or that of the query's `reply_schema`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
+    /// Where `result` is, as JSON, if its text is longer than 256 KiB: then it is not in the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_at: Option<Attachment>,
+    /// What goes with the answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub attachments: Vec<Attachment>,
     /// The facts that the answer rests on, each with its provenance.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<Fact>,

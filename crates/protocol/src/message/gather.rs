@@ -110,7 +110,7 @@ pub struct Part {
     /// Why it failed, or the code with which it was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// Whether `result` and `facts` were left out because all parts together are too large: its own
+    /// Whether `result` and `facts` were left out because all parts together are too large, or it has attachments: its own
     /// record has them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub omitted: bool,

@@ -3,6 +3,7 @@
 mod accept;
 mod answer;
 mod assign;
+mod attachment;
 mod budget;
 mod cancel;
 mod close;
@@ -21,6 +22,7 @@ use serde_json::Value;
 pub use accept::Accept;
 pub use answer::{Answer, Failure, Outcome, Usage};
 pub use assign::Assign;
+pub use attachment::{Attachment, MAX_INLINE, MAX_PIECE};
 pub use budget::{Budget, DEFAULT_DEPTH, DEFAULT_QUERIES};
 pub use cancel::Cancel;
 pub use close::{Close, Reason};

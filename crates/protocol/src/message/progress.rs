@@ -25,6 +25,10 @@ pub struct Progress {
     /// The instance, within a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<InstanceId>,
+    /// The question that nobody replied to in time: it goes on with what it said it would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub defaulted: Option<u32>,
     /// Fields of other versions.
     #[serde(flatten)]
     pub extra: Extra,

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Budget, Gather};
+use super::{Attachment, Budget, Gather};
 use crate::{Extra, Name, QueryId};
 
 /// A context query. Stored in the ledger = accepted for delivery.
@@ -77,6 +77,10 @@ pub struct Query {
     /// A JSON schema that the answer's `result` must meet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_schema: Option<Value>,
+    /// What goes with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub attachments: Vec<Attachment>,
     /// Fields of other versions.
     #[serde(flatten)]
     pub extra: Extra,
@@ -133,8 +137,16 @@ impl Query {
             budget: None,
             replays: None,
             reply_schema: None,
+            attachments: Vec::new(),
             extra: Extra::new(),
         }
+    }
+
+    /// The same with an attachment. Posting moves out of the message what is too large to travel in it.
+    #[must_use]
+    pub fn attach(mut self, attachment: Attachment) -> Self {
+        self.attachments.push(attachment);
+        self
     }
 
     /// The priority, or the default.

@@ -159,7 +159,7 @@ fn what_is_none_of_the_bus_moves_with_the_id_that_it_names() {
     desk.passed_over(&key(7), 5);
     desk.caught_up(at(5), &router);
     assert_eq!(moves(&desk.tick(at(25 * HOUR), &router)), [5, 5], "each under its id");
-    assert!(desk.waiting_for(&key(7), at(5)).is_none());
+    assert!(desk.waiting_for(&key(7), at(5), &router).is_none());
 }
 
 #[test]
@@ -185,6 +185,8 @@ fn another_coordinators_records_are_left_to_it_and_then_taken_up() {
             ts: at(0),
             interval_s: 3600.0,
             capacity: 0,
+            pulls: false,
+            only: None,
             load: 0,
             leases: vec![],
             version: None,
@@ -206,7 +208,7 @@ fn a_fresh_id_is_not_looked_up() {
     desk.caught_up(at(-10), &router);
     query_again(&mut log, "me", "?");
     assert_eq!(read_last(&mut desk, &log, 1), [], "it waits for a hand, and for nothing else");
-    assert!(desk.waiting_for(&log.key, at(1)).is_some());
+    assert!(desk.waiting_for(&log.key, at(1), &router).is_some());
     // After a restart it could be one that was erased just before.
     let mut next = self::desk(&log, 2);
     assert_eq!(next.caught_up(at(2), &router), [Action::LookUp { key: log.key.clone() }]);
@@ -232,7 +234,7 @@ fn an_id_of_old_waits_for_the_archive() {
     assert_eq!(desk.looked_up(&log.key, Looked::Unknown, at(24 * HOUR + 1), &router), []);
     assert_eq!(desk.tick(at(24 * HOUR + 2), &router), [Action::LookUp { key: log.key.clone() }]);
     assert_eq!(desk.looked_up(&log.key, Looked::Nothing, at(24 * HOUR + 3), &router), []);
-    assert!(desk.waiting_for(&log.key, at(24 * HOUR + 3)).unwrap().contains("instance of a"), "now it is as any other");
+    assert!(desk.waiting_for(&log.key, at(24 * HOUR + 3), &router).unwrap().contains("instance of a"), "now it is as any other");
 }
 
 #[test]

@@ -133,6 +133,8 @@ impl World {
             outcome,
             delivery: "Done. ".repeat(40),
             result,
+            result_at: None,
+            attachments: Vec::new(),
             facts: Vec::new(),
             unknown: Vec::new(),
             parts: Vec::new(),
@@ -174,7 +176,7 @@ fn each_agent_is_asked_once_on_behalf_of_the_whole() {
         let child = world.desk.book().get(&part_key(part.id)).unwrap();
         assert_eq!(world.desk.book().path(child.key()), [name("me"), Name::coordinator()]);
     }
-    assert_eq!(world.desk.waiting_for(&key(0), at(9)).unwrap(), "what it asked of a (posted), b (posted)");
+    assert_eq!(world.desk.waiting_for(&key(0), at(9), &router).unwrap(), "what it asked of a (posted), b (posted)");
     world.wait(10);
     assert_eq!(world.whom().len(), 2, "and not once more");
 }
