@@ -11,6 +11,9 @@ use roster::{Asked, Roster, Standing};
 /// How many cards of one agent are remembered.
 const VERSIONS: usize = 16;
 
+/// The handler of an agent whose queries wait until a person or a session fetches them.
+const MAILBOX: &str = "mailbox";
+
 /// The agents that this coordinator knows.
 #[derive(Debug)]
 pub(crate) struct Agents {
@@ -69,7 +72,7 @@ impl Agents {
     pub(crate) fn knows(&self, beat: &Heartbeat, introduces: bool) -> bool {
         let Some(shown) = self.digests.get(&beat.agent).filter(|shown| !shown.is_empty()) else { return false };
         let Some(digest) = &beat.digest else { return false };
-        if beat.capacity == 0 {
+        if beat.capacity == 0 && !beat.pulls {
             return true;
         }
         if introduces { shown.last() == Some(digest) } else { shown.contains(digest) }
@@ -119,6 +122,7 @@ impl Agents {
         let instance = |(id, hand): (&InstanceId, &ledger::Hand)| protocol::Instance {
             instance: id.clone(),
             capacity: u32::try_from(hand.capacity).unwrap_or(u32::MAX),
+            pulls: hand.pulls,
             load: u32::try_from(hand.load()).unwrap_or(u32::MAX),
             heard_at: hand.heard,
             trouble: hand.trouble,
@@ -139,6 +143,10 @@ impl Router for Agents {
 
     fn is_complete(&self) -> bool {
         self.asked.is_empty()
+    }
+
+    fn pulls(&self, agent: &Name) -> bool {
+        self.roster.resolve(agent).is_some_and(|card| card.handler == MAILBOX)
     }
 
     fn route(&self, at: &Situation<'_>) -> Decision {

@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     agents::{self, Agents},
-    api::{self, Dead, Waiters},
+    api::{self, Dead, Pieces, Waiters},
     clock::{Clock, Hearing},
     crash,
     effects::Effects,
@@ -64,6 +64,7 @@ impl Coordinator {
         let feed = feed::start(connection.clone(), &tasks, stop.clone()).await?;
         let (events, inbox) = mpsc::channel(WAITING);
         let (serving, served) = oneshot::channel();
+        let pieces = Pieces::open(&connection, options.limits, options.retention, &tasks);
         let effects = Effects::start(connection, events, tasks.clone());
         let policy = Policy { largest: effects.connection.max_body(), ..options.policy };
         // 74 random bits.
@@ -81,6 +82,7 @@ impl Coordinator {
             ledger,
             waiters: Waiters::default(),
             dead: Dead::default(),
+            pieces,
             caught_up: false,
             behind_since: None,
         };
@@ -121,6 +123,7 @@ pub(crate) struct Service {
     ledger: Ledger,
     pub(crate) waiters: Waiters,
     pub(crate) dead: Dead,
+    pub(crate) pieces: Pieces,
     /// Whether the ledger has been read to its end once: only then does the desk act.
     caught_up: bool,
     /// Since when there has been more to read.
@@ -337,6 +340,8 @@ impl Service {
             ts: Timestamp::now(),
             interval_s: HEARTBEAT.as_secs_f64(),
             capacity: 0,
+            pulls: false,
+            only: None,
             load: 0,
             leases: Vec::new(),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),

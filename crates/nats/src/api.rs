@@ -89,6 +89,23 @@ impl Call {
         &self.request.message.payload
     }
 
+    /// A header of the call.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.request.message.headers.as_ref()?.get(name).map(async_nats::HeaderValue::as_str)
+    }
+
+    /// Answers with bytes as they are.
+    pub async fn answer_bytes(self, bytes: Bytes) {
+        if bytes.len() > self.limit {
+            let problem = Problem::new("answer_too_large", format!("the answer has {} bytes", bytes.len()));
+            return self.answer::<()>(Err(&problem)).await;
+        }
+        if let Err(error) = self.request.respond(Ok(bytes)).await {
+            tracing::warn!(%error, "an API answer was not sent");
+        }
+    }
+
     /// Answers: with a value, or with a problem, whose code stands in the micro service headers too.
     pub async fn answer<T: Serialize + Sync>(self, answer: Result<&T, &Problem>) {
         let sent = match answer.map(bytes) {

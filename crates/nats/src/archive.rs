@@ -264,7 +264,7 @@ fn open(id: QueryId, message: &StreamMessage) -> Result<Pack, Error> {
 }
 
 /// Removes a message so that its bytes are overwritten on the server's disk. One that is gone is fine.
-async fn overwrite(stream: &Stream<()>, seq: u64) -> Result<(), Error> {
+pub(crate) async fn overwrite(stream: &Stream<()>, seq: u64) -> Result<(), Error> {
     let Err(error) = stream.delete_message(seq).await else { return Ok(()) };
     // The server says by a text only that there is none, so it is asked.
     match stream.get_raw_message(seq).await.map_err(|error| error.kind()) {

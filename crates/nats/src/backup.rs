@@ -20,10 +20,11 @@ const CHUNK: usize = 128 << 10;
 const SETTLE: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// The streams of a bus, whether they exist or not, in the order in which they are backed up. The ledger comes
-/// before the archive: what moves from one to the other meanwhile is in both copies, and never in none.
+/// before the archive: what moves from one to the other meanwhile is in both copies, and never in none. The
+/// pieces of attachments come after them: what is referred to was stored before.
 #[must_use]
 pub fn streams(space: &Space) -> Vec<String> {
-    vec![space.ledger(), space.archive(), bucket(&space.facts()), bucket(&space.agents()), bucket(&space.watchers())]
+    vec![space.ledger(), space.archive(), space.blobs(), bucket(&space.facts()), bucket(&space.agents()), bucket(&space.watchers())]
 }
 
 /// The stream beneath a bucket.

@@ -147,6 +147,35 @@ impl Connection {
         Ok(Delivery { subject: message.subject.to_string(), reply: None, payload: message.payload })
     }
 
+    /// A request whose answer may be any bytes, with headers. What these credentials may not ask is known at once.
+    ///
+    /// # Errors
+    /// As [`Connection::request`]; `forbidden`.
+    pub async fn request_bytes(
+        &self,
+        subject: String,
+        headers: &[(&str, String)],
+        payload: Bytes,
+        limit: std::time::Duration,
+    ) -> Result<Bytes, Error> {
+        use async_nats::RequestErrorKind as Request;
+        self.fits(payload.len())?;
+        let mut map = async_nats::HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.as_str());
+        }
+        let request = async_nats::Request::new().headers(map).payload(payload).timeout(Some(limit));
+        let answered = tokio::select! {
+            answered = self.client.send_request(subject.clone(), request) => answered,
+            refused = self.refusals.wait_for(&subject) => return Err(refused),
+        };
+        answered.map(|message| message.payload).map_err(|error| match error.kind() {
+            Request::NoResponders => Error::new(Kind::NoCoordinator, "nobody listens"),
+            Request::MaxPayloadExceeded => Error::new(Kind::PayloadTooLarge, error),
+            _ => Error::new(Kind::Unavailable, error),
+        })
+    }
+
     /// Sends a core message that wants its answer at `reply`.
     ///
     /// # Errors

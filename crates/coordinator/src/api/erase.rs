@@ -3,11 +3,11 @@
 //! Owns who may: only its requester, and only when it has ended. The parts of a query that was asked of several agents
 //! are its requester's, too, and go with it: before it, as only it knows of them. The tombstone is set before anything is removed, so
 //! that a crash leaves the record, or the tombstone, or both; never neither. Asked again, it removes what a
-//! crash has left. Must never remove a message that it has not judged.
+//! crash has left. The pieces of its attachments go with it. Must never remove a message that it has not judged.
 
 use jiff::Timestamp;
 use ledger::{Archived, Book, Tombstone, ranges};
-use nats::{Archive, Call, Connection};
+use nats::{Archive, Blobs, Call, Connection};
 use protocol::{Message, Name, Problem, QueryId};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -76,9 +76,10 @@ async fn erase_one(effects: &Effects, id: QueryId, caller: &Name, owner: &Name) 
     // Before the ledger is free of the id: whatever is stored under it from now on is looked up first.
     let _ = effects.events.send(Event::Erased(id)).await;
     archive.erase(id, &seqs).await?;
+    let pieces = Blobs::of(effects.connection.clone()).erase(id).await?;
     crash::point("erase.done");
     let Tombstone { at, by, sequences } = tombstone;
-    Ok(json!({ "id": id, "erased_at": at, "by": by, "messages": seqs.len(), "sequences": sequences }))
+    Ok(json!({ "id": id, "erased_at": at, "by": by, "messages": seqs.len(), "sequences": sequences, "pieces": pieces }))
 }
 
 /// Whether a record may be erased for this owner; returns the parts that go with it.

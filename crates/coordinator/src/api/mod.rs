@@ -6,6 +6,7 @@
 mod cancel;
 mod dead;
 mod erase;
+mod pieces;
 mod post;
 mod read;
 mod tree;
@@ -16,13 +17,14 @@ use protocol::Problem;
 use serde::Serialize;
 
 pub(crate) use dead::Dead;
+pub(crate) use pieces::Pieces;
 pub(crate) use post::{Repeat, repeated};
 pub(crate) use waiters::{Waiters, dismiss, ended, waits};
 
 use crate::service::Service;
 
 /// The endpoints, each under `agentbus.{endpoint}.{caller}`.
-pub(crate) const ENDPOINTS: &[&str] = &["ask", "post", "status", "list", "cancel", "route", "agents", "dead", "erase", "tree"];
+pub(crate) const ENDPOINTS: &[&str] = &["ask", "post", "status", "list", "cancel", "route", "agents", "dead", "erase", "tree", "attach", "fetch"];
 
 /// Answers one call, or starts what will answer it.
 pub(crate) fn answer(service: &mut Service, call: Call) {
@@ -38,6 +40,8 @@ pub(crate) fn answer(service: &mut Service, call: Call) {
         "dead" => dead::dead(service, call),
         "cancel" => cancel::cancel(service, call, caller),
         "erase" => erase::erase(service, call, caller),
+        "attach" => pieces::attach(service, call),
+        "fetch" => pieces::fetch(service, call),
         "list" => {
             let listed = read::list(service, call.payload());
             reply(service, call, listed);

@@ -58,7 +58,7 @@ pub(super) fn record(service: &Service, call: Call, key: &Key, messages: bool) {
         ended: fold.is_some_and(|fold| fold.ended().is_some()),
         archived: fold.is_none_or(|fold| service.desk.may_be_archived(fold)),
     };
-    let waiting_for = service.desk.waiting_for(key, service.now());
+    let waiting_for = service.desk.waiting_for(key, service.now(), &service.agents);
     let connection = service.effects.connection.clone();
     service.effects.tasks.spawn(async move {
         let answer = look.look(&connection).await.map(|mut record| {
@@ -134,9 +134,12 @@ pub(super) fn list(service: &Service, payload: &[u8]) -> Result<Vec<Summary>, Pr
     let now = service.now();
     let mut folds: Vec<_> = service.desk.book().folds().filter(|fold| filter.state.is_none_or(|state| fold.state() == state)).collect();
     folds.sort_unstable_by_key(|fold| std::cmp::Reverse(fold.posted().seq));
-    let lines = folds.into_iter().map(|fold| ledger::summary(fold, service.desk.waiting_for(fold.key(), now)));
+    let lines = folds.into_iter().map(|fold| ledger::summary(fold, service.desk.waiting_for(fold.key(), now, &service.agents)));
     let limit = filter.limit.unwrap_or(LINES).min(MOST_LINES);
-    Ok(lines.filter(|line| filter.agent.is_none() || line.agent == filter.agent).take(limit).collect())
+    // Who has or had it in hand, and whom it waits for.
+    let waits = |line: &Summary, agent: &Name| service.desk.waits_for(&Key { id: line.id, requester: line.requester.clone() }, agent);
+    let of = |line: &Summary| filter.agent.as_ref().is_none_or(|agent| line.agent.as_ref() == Some(agent) || waits(line, agent));
+    Ok(lines.filter(of).take(limit).collect())
 }
 
 /// `agents`: every agent, or those that are named, with who of it is live.

@@ -41,7 +41,7 @@ fn grown(service: &Service, root: &Fold) -> Tree {
         if tree.branches.len() >= MOST {
             tree.omitted += 1;
         } else {
-            tree.branches.push(branch(book, depth, fold, service.desk.waiting_for(fold.key(), now)));
+            tree.branches.push(branch(book, depth, fold, service.desk.waiting_for(fold.key(), now, &service.agents)));
         }
         let children: Vec<_> = book.children(fold.key()).map(|child| (depth + 1, child)).collect();
         ahead.extend(children.into_iter().rev());
