@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use jiff::Timestamp;
 use protocol::{
     End, Message, Name, Problem, QueryId, Record, State,
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Bus, Error, Receipt,
+    Bus, Error, Receipt, Task,
     mailroom::{Letter, Letters},
 };
 
@@ -23,6 +24,9 @@ const LONG_SILENCE: Duration = Duration::from_secs(10);
 
 /// How long after its deadline a query's ending is waited for.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How many questions of one query are passed on at the same time. More of them are left open.
+const PASSED_ON: usize = 16;
 
 /// What happens on the way.
 #[derive(Clone, Debug)]
@@ -46,7 +50,7 @@ pub struct Ended {
     pub state: State,
     /// Sequence of the message that ended it.
     pub seq: u64,
-    /// The answer that ended it.
+    /// The answer that ended it, with its `result` put back if that was too large for its message.
     pub answer: Option<Box<Answer>>,
     /// The close that ended it.
     pub close: Option<Close>,
@@ -81,8 +85,8 @@ pub struct Asking {
     look_at: Instant,
     silence: Duration,
     give_up: Timestamp,
-    /// Fires when nobody wants the ending any more.
-    unwanted: CancellationToken,
+    /// The task on whose behalf it is asked.
+    behalf: Option<Task>,
 }
 
 impl Bus {
@@ -115,13 +119,12 @@ impl Asking {
     fn new(bus: &Bus, receipt: Receipt, letters: Letters, give_up: Timestamp) -> Self {
         // A query that was there before may have ended before.
         let look_at = if receipt.repeated { Instant::now() } else { Instant::now() + SILENCE };
-        let unwanted = CancellationToken::new();
-        Self { bus: bus.clone(), receipt, letters, heard: Vec::new(), look_at, silence: SILENCE, give_up, unwanted }
+        Self { bus: bus.clone(), receipt, letters, heard: Vec::new(), look_at, silence: SILENCE, give_up, behalf: None }
     }
 
-    /// Follows it only until this fires.
-    pub(crate) fn until(mut self, unwanted: CancellationToken) -> Self {
-        self.unwanted = unwanted;
+    /// Follows it on behalf of this task, and no longer than that is in hand.
+    pub(crate) fn on_behalf_of(mut self, task: &Task) -> Self {
+        self.behalf = Some(task.clone());
         self
     }
 
@@ -150,12 +153,13 @@ impl Asking {
     /// # Errors
     /// Only when its deadline has passed by 5 s: `unavailable` or `no_coordinator` when the ending
     /// cannot be learnt, `overdue` when there is none yet. The query itself is safe in the ledger:
-    /// ask for its status later. One that is asked on behalf of a [`crate::Task`] also ends with `stopped`.
+    /// ask for its status later. When it has ended with a result that cannot be had: `attachment_missing`,
+    /// `attachment_damaged`, `attachment_too_large`. One that is asked on behalf of a [`crate::Task`] also ends with `stopped`.
     pub async fn next(&mut self) -> Result<Event, Error> {
-        let unwanted = self.unwanted.clone();
+        let unwanted = self.behalf.as_ref().map(|task| task.stopped().clone());
         tokio::select! {
             biased;
-            () = unwanted.cancelled() => Err(Problem::new("stopped", "the query on whose behalf this was asked is in hand no more").into()),
+            () = fired(unwanted.as_ref()) => Err(Problem::new("stopped", "the query on whose behalf this was asked is in hand no more").into()),
             event = self.listen() => event,
         }
     }
@@ -169,20 +173,37 @@ impl Asking {
                 Some(letter) => self.open(letter),
                 None => self.look().await?.map(|ended| Event::Ended(Box::new(ended))),
             };
-            if let Some(event) = event {
-                return Ok(event);
+            match event {
+                // Should it fail, the ending is read again.
+                Some(Event::Ended(mut ended)) => {
+                    self.look_at = Instant::now();
+                    self.bus.restore(&mut ended.answer).await?;
+                    return Ok(Event::Ended(ended));
+                }
+                Some(event) => return Ok(event),
+                None => {}
             }
         }
     }
 
-    /// Waits for the ending.
+    /// Waits for the ending. What the agent asks back about a query that was asked on behalf of a [`Task`] is passed on
+    /// to that task's own requester, and the reply comes back the same way; about any other query it is left open.
     ///
     /// # Errors
     /// As [`Asking::next`].
     pub async fn ended(mut self) -> Result<Ended, Error> {
+        let mut passing = FuturesUnordered::new();
         loop {
-            if let Event::Ended(ended) = self.next().await? {
-                return Ok(*ended);
+            let event = tokio::select! {
+                event = self.next() => event?,
+                Some(()) = passing.next(), if !passing.is_empty() => continue,
+            };
+            match (event, &self.behalf) {
+                (Event::Ended(ended), _) => return Ok(*ended),
+                (Event::Question(question), Some(task)) if passing.len() < PASSED_ON => {
+                    passing.push(task.clone().pass_on(self.bus.clone(), self.id(), question));
+                }
+                _ => {}
             }
         }
     }
@@ -244,5 +265,13 @@ impl Asking {
                 Ok(None)
             }
         }
+    }
+}
+
+/// Returns when it fires; never, where there is nothing to fire.
+async fn fired(token: Option<&CancellationToken>) {
+    match token {
+        Some(token) => token.cancelled().await,
+        None => std::future::pending().await,
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use nats::{Connection, Facts, Options};
 use protocol::{
-    Decision, Extra, Kind, Message, Name, Presence, Problem, QueryId, Record, Space, State, Subject, Summary, To, Tree,
+    Card, Decision, Extra, Kind, Message, Name, Presence, Problem, QueryId, Record, Space, State, Subject, Summary, To, Tree,
     message::{Notice, Progress, Query},
     schema,
 };
@@ -161,6 +161,12 @@ impl Bus {
         self.call("agents", &json!({ "names": names, "brief": true })).await
     }
 
+    /// The whole card of an agent, if there is one of that name.
+    pub(crate) async fn card(&self, name: &Name) -> Result<Option<Card>, Error> {
+        let present: Vec<Presence> = self.call("agents", &json!({ "names": [name] })).await?;
+        Ok(present.into_iter().next().map(|presence| presence.card))
+    }
+
     /// Who would answer this query, and why. Sends nothing.
     ///
     /// # Errors
@@ -196,7 +202,7 @@ impl Bus {
         let (id, agent) = (QueryId::mint(), self.name().clone());
         let subject = Subject::new(Kind::Progress, id, agent.clone(), To::All)?;
         let progress =
-            Progress { agent, status: status.into(), progress: Some(progress), attempt: None, instance: None, extra: Extra::new() };
+            Progress { agent, status: status.into(), progress: Some(progress), attempt: None, instance: None, defaulted: None, extra: Extra::new() };
         self.publish(&subject, Message::Progress(progress)).await?;
         Ok(id)
     }
@@ -225,13 +231,17 @@ impl Bus {
 
     async fn call_within<T: DeserializeOwned>(&self, endpoint: &str, body: &Value, limit: Duration) -> Result<T, Error> {
         let subject = self.space().api(endpoint, &self.name().token());
-        let answer = self.connection().request_within(subject, body.to_string().into_bytes(), limit).await?;
-        let mut value = schema::json(&answer.payload)?;
-        if let Some(problem) = value.get_mut("error").map(Value::take) {
-            let unreadable = |error| Problem::new("garbled", format!("the coordinator refused, and its reason cannot be read: {error}"));
-            return Err(serde_json::from_value(problem).unwrap_or_else(unreadable).into());
-        }
-        let unreadable = |error| Problem::new("garbled", format!("the coordinator's answer cannot be read: {error}"));
-        serde_json::from_value(value).map_err(|error| unreadable(error).into())
+        answered(&self.connection().request_within(subject, body.to_string().into_bytes(), limit).await?.payload)
     }
+}
+
+/// What an answer of the coordinator's API says.
+pub(crate) fn answered<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Error> {
+    let mut value = schema::json(payload)?;
+    if let Some(problem) = value.get_mut("error").map(Value::take) {
+        let unreadable = |error| Problem::new("garbled", format!("the coordinator refused, and its reason cannot be read: {error}"));
+        return Err(serde_json::from_value(problem).unwrap_or_else(unreadable).into());
+    }
+    let unreadable = |error| Problem::new("garbled", format!("the coordinator's answer cannot be read: {error}"));
+    serde_json::from_value(value).map_err(|error| unreadable(error).into())
 }

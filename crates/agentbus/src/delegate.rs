@@ -4,10 +4,15 @@
 //! and what is left of the budget. Nothing here decides that, and nothing needs to be cancelled here: what is asked
 //! on behalf of a query ends with it.
 
-use jiff::Timestamp;
-use protocol::{Decision, Name, Presence, message::Query};
+use std::time::Duration;
 
-use crate::{Asking, Bus, Error, Receipt, Task};
+use jiff::Timestamp;
+use protocol::{
+    Decision, Name, Presence, QueryId,
+    message::{Query, Question},
+};
+
+use crate::{Asking, Bus, Error, Inquiry, Receipt, Task};
 
 impl Task {
     /// Asks on behalf of the query in hand, and follows that. It is asked as this agent, whoever the query names,
@@ -33,7 +38,7 @@ impl Task {
     /// As [`Bus::post`]; [`Asking::next`] says `stopped` once the query in hand is taken away.
     pub async fn ask(&self, query: Query) -> Result<Asking, Error> {
         let asking = self.voice().ask(self.on_behalf(query)).await?;
-        Ok(asking.until(self.stopped().clone()))
+        Ok(asking.on_behalf_of(self))
     }
 
     /// Posts on behalf of the query in hand, as [`Task::ask`] does, and does not follow it.
@@ -68,8 +73,21 @@ impl Task {
         first.into_iter().chain(above).chain([self.agent()]).cloned().collect()
     }
 
+    /// Asks its own requester what an agent asks that works on its behalf, and brings the reply back. Without a reply
+    /// the question stays open: that agent knows what to do then.
+    pub(crate) async fn pass_on(self, bus: Bus, id: QueryId, question: Question) {
+        let mut inquiry = Inquiry::new(format!("{} asks: {}", question.agent, question.text));
+        inquiry.choices = question.choices.unwrap_or_default();
+        inquiry.within = question.timeout_ms.map(Duration::from_millis);
+        let passed = async { bus.reply(id, Some(question.question), self.question(inquiry).await?.value).await };
+        match passed.await {
+            Ok(number) => tracing::debug!(%id, number, "passed a reply on"),
+            Err(error) => tracing::debug!(%id, %error, "no reply was passed on"),
+        }
+    }
+
     /// The bus, speaking as this agent: the connection may serve several.
-    fn voice(&self) -> Bus {
+    pub(crate) fn voice(&self) -> Bus {
         self.bus().speaking_as(self.agent())
     }
 

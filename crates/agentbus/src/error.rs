@@ -1,5 +1,6 @@
 //! What can go wrong in the SDK.
 
+use crate::AttachmentError;
 use protocol::{IdError, Invalid, NameError, Problem, QueryId, SubjectError};
 
 /// An error of the SDK. Match on [`Error::code`], never on the text.
@@ -19,6 +20,9 @@ pub enum Error {
         /// Why it is not known.
         source: nats::Error,
     },
+    /// An attachment cannot be sent or had.
+    #[error(transparent)]
+    Attachment(#[from] AttachmentError),
     /// A name, id or subject is not one.
     #[error("{0}")]
     Name(#[from] NameError),
@@ -34,6 +38,7 @@ impl Error {
         match self {
             Self::Nats(error) | Self::Undecided { source: error, .. } => error.kind().code(),
             Self::Refused(problem) => &problem.code,
+            Self::Attachment(error) => error.code(),
             Self::Name(error) => error.code(),
             Self::Id(error) => error.code(),
         }
@@ -46,6 +51,7 @@ impl Error {
             Self::Nats(error) => Some(error.kind().hint()),
             Self::Undecided { .. } => Some("Post the same content again under the same id: it is one query, however often it is posted."),
             Self::Refused(problem) => problem.hint.as_deref(),
+            Self::Attachment(error) => Some(error.hint()),
             Self::Name(_) | Self::Id(_) => None,
         }
     }

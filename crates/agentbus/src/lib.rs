@@ -34,27 +34,32 @@
 //! returns when the ledger has the ending. What it calls final is never taken back.
 
 mod ask;
+mod attach;
 mod bus;
 mod dead;
 mod delegate;
 mod durable;
 mod error;
+mod inbox;
 mod mailroom;
 mod post;
+mod reply;
 mod serve;
 mod watch;
 
+pub use attach::{AttachmentError, LARGEST};
 pub use ask::{Asking, Ended, Event};
 pub use bus::Bus;
 pub use durable::Durable;
 pub use error::Error;
+pub use inbox::{Addressed, Held, Inbox, Taken};
 pub use post::Receipt;
-pub use serve::{Agent, Done, Fault, Handler, Serving, Task};
+pub use serve::{Agent, Done, Fault, Handler, Inquiry, Replied, Serving, Task};
 pub use watch::{Watch, Watcher};
 
 pub use ledger::Entry;
 pub use nats::{Facts, Options, Seen, Start};
 pub use protocol::{
     self, Card, Decision, Fact, FactKey, FactKind, Kind, Message, Name, Presence, Problem, QueryId, Record, Space, State, Summary, Tree,
-    message::{Answer, Budget, Close, Gather, Priority, Progress, Query, Until},
+    message::{Answer, Attachment, Budget, Close, Gather, Priority, Progress, Query, Until},
 };

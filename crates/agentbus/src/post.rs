@@ -39,7 +39,7 @@ impl Bus {
     }
 
     pub(crate) async fn post_as(&self, id: QueryId, query: Query) -> Result<Receipt, Error> {
-        let message = Message::Query(query);
+        let message = Message::Query(self.fit_query(id, query).await?);
         let body = message.to_value();
         schema::check_body("query", &body)?;
         let Message::Query(query) = &message else { return Err(Error::not_found("the query")) };

@@ -1,18 +1,24 @@
 //! The loop of one instance: orders in, heartbeats out, and what it holds.
+//!
+//! What does the work stands in [`Worker`]: a handler, or whoever asks for some. Next: `work`, one attempt by a
+//! handler; `crate::inbox`, one that was asked for.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, mem, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use nats::{Delivery, Subscription};
 use protocol::{Heartbeat, InstanceId, Lease, Order, Work};
 use tokio::{
-    sync::watch,
+    sync::{oneshot, watch},
     task::{AbortHandle, Id, JoinSet},
     time::MissedTickBehavior,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Agent, Handler, Task, work};
+use super::{
+    Agent, Task,
+    worker::{Offer, Worker},
+};
 use crate::Bus;
 
 /// How long an instance that leaves waits for a coordinator to say that it has heard so.
@@ -25,23 +31,33 @@ pub(super) struct Host {
     bus: Bus,
     agent: Agent,
     instance: InstanceId,
-    handler: Arc<dyn Handler>,
+    worker: Worker,
     announce: watch::Sender<bool>,
+    introduction: Introduction,
     digest: String,
     held: HashMap<Lease, (CancellationToken, AbortHandle)>,
     working: JoinSet<Lease>,
     leaving: CancellationToken,
 }
 
+/// Saying who we are, and waiting until a coordinator has understood: one at a time, so that they are heard in order.
+#[derive(Default)]
+struct Introduction {
+    answer: Option<oneshot::Receiver<bool>>,
+    /// There was more to say meanwhile.
+    again: bool,
+}
+
 impl Host {
-    pub(super) fn new(bus: Bus, agent: Agent, instance: InstanceId, handler: Arc<dyn Handler>, announce: watch::Sender<bool>) -> Self {
+    pub(super) fn new(bus: Bus, agent: Agent, instance: InstanceId, worker: Worker, announce: watch::Sender<bool>) -> Self {
         let digest = agent.card.digest();
         Self {
             bus,
             agent,
             instance,
-            handler,
+            worker,
             announce,
+            introduction: Introduction::default(),
             digest,
             held: HashMap::new(),
             working: JoinSet::new(),
@@ -67,11 +83,21 @@ impl Host {
                     self.take_leave(&dismissed, &stopping);
                 }
                 () = dismissed.cancelled(), if !dismissed.is_cancelled() => {}
-                Some(finished) = self.working.join_next_with_id() => self.finished(finished),
+                Some(finished) = self.working.join_next_with_id() => {
+                    let before = self.offer();
+                    self.finished(finished);
+                    self.offer_again(before, !open).await;
+                }
                 order = orders.next() => match order {
-                    Some(order) => self.obey(&order).await,
+                    Some(order) => {
+                        let before = self.offer();
+                        self.obey(&order).await;
+                        self.offer_again(before, !open).await;
+                    }
                     None => break,
                 },
+                () = self.worker.changed(), if open => self.beat(false).await,
+                known = self.introduction.answered() => self.introduced(known, !open).await,
                 _ = beats.tick() => self.beat(!open).await,
             }
         }
@@ -104,15 +130,16 @@ impl Host {
     fn take(&mut self, work: Work) {
         let lease = Lease { id: work.id, requester: work.requester.clone(), attempt: work.assign.attempt };
         let ours = work.assign.agent == self.agent.card.agent && work.assign.instance == self.instance;
-        if !ours || self.held.contains_key(&lease) || self.held.len() >= self.agent.capacity as usize {
+        if !ours || self.held.contains_key(&lease) {
             return;
         }
         let stopped = CancellationToken::new();
-        let task = Task { bus: self.bus.clone(), work: Arc::new(work), stopped: stopped.clone(), leaving: self.leaving.clone() };
-        let (handler, lease_for, stall) = (self.handler.clone(), self.agent.lease, self.agent.stall);
+        let (bus, leaving) = (self.bus.clone(), self.leaving.clone());
+        let task = Task { bus, work: Arc::new(work), stopped: stopped.clone(), leaving, asked: Arc::default() };
+        let Some(attempt) = self.worker.attempt(task, &self.agent, self.held.len()) else { return };
         let name = lease.clone();
         let handle = self.working.spawn(async move {
-            work::attempt(task, handler, lease_for, stall).await;
+            attempt.await;
             name
         });
         self.held.insert(lease, (stopped, handle));
@@ -139,7 +166,20 @@ impl Host {
         self.send(beat).await;
     }
 
+    /// What it takes now.
+    fn offer(&self) -> Offer {
+        self.worker.offer(&self.agent, self.held.len())
+    }
+
+    /// Says what it takes now, if that is not what it said before: a coordinator acts on it at once.
+    async fn offer_again(&mut self, before: Offer, leaving: bool) {
+        if self.offer() != before && !leaving {
+            self.beat(false).await;
+        }
+    }
+
     fn heartbeat(&self, leaving: bool) -> Heartbeat {
+        let Offer { capacity, pulls, only } = if leaving { Offer::default() } else { self.offer() };
         Heartbeat {
             agent: self.agent.card.agent.clone(),
             owner: self.bus.space().to_string(),
@@ -147,7 +187,9 @@ impl Host {
             instance_id: self.instance.clone(),
             ts: Timestamp::now(),
             interval_s: self.agent.interval().as_secs_f64(),
-            capacity: if leaving { 0 } else { self.agent.capacity },
+            capacity,
+            pulls,
+            only,
             load: u32::try_from(self.held.len()).unwrap_or(u32::MAX),
             leases: self.held.keys().cloned().collect(),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
@@ -164,12 +206,26 @@ impl Host {
 
     /// The first heartbeats ask for an answer, to learn that a coordinator knows of us.
     fn introduce(&mut self, beat: Heartbeat) {
-        let (bus, announce, limit) = (self.bus.clone(), self.announce.clone(), self.agent.interval().max(Duration::from_secs(1)));
+        if self.introduction.answer.is_some() {
+            self.introduction.again = true;
+            return;
+        }
+        let (bus, limit) = (self.bus.clone(), self.agent.interval().max(Duration::from_secs(1)));
+        let (said, answer) = oneshot::channel();
+        self.introduction.answer = Some(answer);
         self.bus.inner.tasks.spawn(async move {
-            if answered(&bus, &beat, limit).await {
-                announce.send_replace(true);
-            }
+            let _ = said.send(answered(&bus, &beat, limit).await);
         });
+    }
+
+    /// A coordinator knows of us, or none has answered in time. Whatever there was to say meanwhile is said now.
+    async fn introduced(&mut self, known: bool, leaving: bool) {
+        if known {
+            self.announce.send_replace(true);
+        }
+        if mem::take(&mut self.introduction.again) && !leaving {
+            self.beat(false).await;
+        }
     }
 
     /// Says that it takes no more. What was assigned before a coordinator heard so is on its way, and is still
@@ -194,6 +250,16 @@ impl Host {
         let _ = tokio::time::timeout(Duration::from_secs(4), rest).await;
         self.working.abort_all();
         self.held.clear();
+    }
+}
+
+impl Introduction {
+    /// Returns when the one under way was answered, or was not in time; never, if none is.
+    async fn answered(&mut self) -> bool {
+        let Some(answer) = &mut self.answer else { return std::future::pending().await };
+        let known = answer.await.unwrap_or_default();
+        self.answer = None;
+        known
     }
 }
 

@@ -1,8 +1,10 @@
 //! Serving as an agent: taking what coordinators hand over, and answering it.
 
 mod host;
+mod question;
 mod task;
-mod work;
+pub(crate) mod work;
+pub(crate) mod worker;
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,8 +13,10 @@ use protocol::{Card, InstanceId, Name};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use question::{Inquiry, Replied};
 pub use task::{Done, Fault, Handler, Task};
 
+use self::worker::Worker;
 use crate::{Bus, Error};
 
 /// What an instance serves as, and how much it takes.
@@ -102,11 +106,16 @@ impl Bus {
     /// # Errors
     /// `unavailable`.
     pub async fn serve(&self, agent: Agent, handler: impl Handler) -> Result<Serving, Error> {
+        self.host(agent, Worker::Handler(Arc::new(handler))).await
+    }
+
+    /// Starts an instance whose work is done by this worker.
+    pub(crate) async fn host(&self, agent: Agent, worker: Worker) -> Result<Serving, Error> {
         let instance = InstanceId::mint();
         let orders = self.connection().subscribe(self.space().hand(&agent.card.agent, &instance)).await?;
         let (announce, known) = watch::channel(false);
         let (draining, stopping) = (CancellationToken::new(), self.inner.closing.child_token());
-        let host = host::Host::new(self.clone(), agent, instance.clone(), Arc::new(handler), announce);
+        let host = host::Host::new(self.clone(), agent, instance.clone(), worker, announce);
         let host = self.inner.tasks.spawn(host.run(orders, draining.clone(), stopping.clone()));
         Ok(Serving { instance, known, draining, stopping, host })
     }

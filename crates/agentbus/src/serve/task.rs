@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use nats::Connection;
 use protocol::{
     Extra, Fact, Kind, Message, Name, QueryId, Subject, To, Work,
-    message::{Assign, Failure, Progress, Query, Usage},
+    message::{Assign, Attachment, Failure, Progress, Query, Usage},
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -33,11 +33,13 @@ where
 /// A query in hand.
 #[derive(Clone, Debug)]
 pub struct Task {
-    pub(super) bus: Bus,
-    pub(super) work: std::sync::Arc<Work>,
-    pub(super) stopped: CancellationToken,
+    pub(crate) bus: Bus,
+    pub(crate) work: std::sync::Arc<Work>,
+    pub(crate) stopped: CancellationToken,
     /// Fires when the instance stops before the work is done.
-    pub(super) leaving: CancellationToken,
+    pub(crate) leaving: CancellationToken,
+    /// How many questions it has asked.
+    pub(crate) asked: std::sync::Arc<std::sync::atomic::AtomicU32>,
 }
 
 impl Task {
@@ -113,6 +115,7 @@ impl Task {
             progress: (!progress.is_empty()).then_some(progress),
             attempt: Some(assign.attempt),
             instance: Some(assign.instance.clone()),
+            defaulted: None,
             extra: Extra::new(),
         };
         let subject = self.subject(Kind::Progress)?;
@@ -142,6 +145,8 @@ pub struct Done {
     pub unknown: Vec<String>,
     /// What it cost.
     pub usage: Option<Usage>,
+    /// What goes with the answer.
+    pub attachments: Vec<Attachment>,
 }
 
 impl Done {
@@ -157,6 +162,20 @@ impl Done {
         self.result = Some(result);
         self
     }
+
+    /// The same with these bytes as an attachment. However many they are: what is too large for the answer's
+    /// message goes by reference. A file need not be read into memory for this: see [`Task::attach`].
+    #[must_use]
+    pub fn attach(self, name: impl Into<String>, bytes: &[u8]) -> Self {
+        self.attachment(Attachment::inline(name, bytes))
+    }
+
+    /// The same with an attachment that was made before, or that came with the query.
+    #[must_use]
+    pub fn attachment(mut self, attachment: Attachment) -> Self {
+        self.attachments.push(attachment);
+        self
+    }
 }
 
 /// Work that failed.
@@ -164,6 +183,7 @@ impl Done {
 pub struct Fault {
     pub(super) failure: Failure,
     pub(super) again: bool,
+    pub(super) usage: Option<Usage>,
 }
 
 impl Fault {
@@ -194,6 +214,13 @@ impl Fault {
         self
     }
 
+    /// Adds what the attempt cost all the same. It counts against the budget.
+    #[must_use]
+    pub fn used(mut self, usage: Usage) -> Self {
+        self.usage = Some(usage);
+        self
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &str {
@@ -211,13 +238,16 @@ impl Fault {
         if message.is_empty() {
             message.push_str("no reason was given");
         }
-        Self { failure: Failure::new(code, message), again }
+        Self { failure: Failure::new(code, message), again, usage: None }
     }
 }
 
-/// An error of the bus may pass: the work is worth another try.
+/// An error of the bus may pass: the work is worth another try. An attachment that is missing or damaged stays so.
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
+        if let Error::Attachment(error) = error {
+            return Self::fail(error.code(), error.to_string());
+        }
         Self::retry(error.code(), error.to_string())
     }
 }

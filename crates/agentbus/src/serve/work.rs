@@ -3,6 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
+use jiff::SignedDuration;
 use nats::Kind as NatsKind;
 use protocol::{
     Extra, Kind, Message,
@@ -11,6 +12,7 @@ use protocol::{
 };
 
 use super::{Done, Fault, Handler, Task};
+use crate::{AttachmentError, Error, attach::may_pass};
 
 /// The pause before an answer that was not stored is sent again; it doubles up to [`LONGEST`].
 const AGAIN: Duration = Duration::from_millis(100);
@@ -20,6 +22,9 @@ const TOO_LARGE: &str = "payload_too_large";
 
 /// How long giving work back may take while the instance stops.
 const GIVE_BACK: Duration = Duration::from_secs(3);
+
+/// The lease of an attempt that names none.
+pub(crate) const DEFAULT_LEASE: SignedDuration = SignedDuration::from_secs(15);
 
 /// The longest such pause.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -35,25 +40,36 @@ pub(super) async fn attempt(task: Task, handler: Arc<dyn Handler>, lease: Durati
     // The acceptance is polled first, so it is on its way before anything that the handler sends;
     // nothing waits until it is stored.
     let all = async {
-        futures::join!(accept(&task, lease, stall), work);
+        futures::join!(accepted(&task, lease, stall), work);
     };
     tokio::select! {
         biased;
         () = stopped.cancelled() => tracing::debug!(id = %task.id(), "stopped"),
-        () = task.leaving.cancelled() => give_back(&task).await,
+        () = task.leaving.cancelled() => give_back(&task, STOPPED).await,
         () = all => {}
     }
 }
 
-/// The instance stops before the work is done: another one may go on at once.
-async fn give_back(task: &Task) {
-    let fault = Fault::retry(Failure::GIVEN_BACK, "the instance stopped before the work was done");
+/// Why an instance that stops gives work back.
+pub(crate) const STOPPED: &str = "the instance stopped before the work was done";
+
+/// The work is not done here: another instance may go on at once, and no attempt is spent.
+pub(crate) async fn give_back(task: &Task, why: &str) {
+    let fault = Fault::retry(Failure::GIVEN_BACK, why);
     if tokio::time::timeout(GIVE_BACK, deliver(task, answer(task, Err(fault)))).await.is_err() {
         tracing::warn!(id = %task.id(), "the work was not given back in time; its lease will run out");
     }
 }
 
-async fn accept(task: &Task, lease: Duration, stall: Option<Duration>) {
+async fn accepted(task: &Task, lease: Duration, stall: Option<Duration>) {
+    // If it is lost, the first progress or the answer shows as well that the query was taken.
+    if let Err(error) = accept(task, lease, stall).await {
+        tracing::warn!(id = %task.id(), %error, "the acceptance may not have been stored");
+    }
+}
+
+/// Says that the query is taken; returns when the ledger has it.
+pub(crate) async fn accept(task: &Task, lease: Duration, stall: Option<Duration>) -> Result<(), Error> {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let assign = &task.work.assign;
     let accept = Accept {
@@ -64,20 +80,18 @@ async fn accept(task: &Task, lease: Duration, stall: Option<Duration>) {
         stall_ms: stall.map(millis),
         extra: Extra::new(),
     };
-    let Ok(subject) = task.subject(Kind::Accept) else { return };
-    // If it is lost, the first progress or the answer shows as well that the query was taken.
-    if let Err(error) = task.bus.publish(&subject, Message::Accept(accept)).await {
-        tracing::warn!(id = %task.id(), %error, "the acceptance may not have been stored");
-    }
+    let subject = task.subject(Kind::Accept)?;
+    task.bus.publish(&subject, Message::Accept(accept)).await.map(drop)
 }
 
-fn answer(task: &Task, result: Result<Done, Fault>) -> Answer {
+/// The answer that this result of an attempt is; a failure for good, where it is none that can be sent.
+pub(crate) fn answer(task: &Task, result: Result<Done, Fault>) -> Answer {
     let assign = &task.work.assign;
     let (outcome, done, failure) = match result {
         Ok(done) => (Outcome::Completed, done, None),
         Err(fault) => {
             let outcome = if fault.again { Outcome::Retry } else { Outcome::Failed };
-            (outcome, Done::new(fault.failure.message.clone()), Some(fault.failure))
+            (outcome, Done { usage: fault.usage, ..Done::new(fault.failure.message.clone()) }, Some(fault.failure))
         }
     };
     let delivery = if done.delivery.is_empty() { "Done.".to_owned() } else { done.delivery };
@@ -88,6 +102,8 @@ fn answer(task: &Task, result: Result<Done, Fault>) -> Answer {
         outcome,
         delivery,
         result: done.result,
+        result_at: None,
+        attachments: done.attachments,
         facts: done.facts,
         unknown: done.unknown,
         parts: Vec::new(),
@@ -109,6 +125,8 @@ fn refused(answer: Answer, code: &str, message: &str) -> Answer {
         outcome: Outcome::Failed,
         delivery: message.to_owned(),
         result: None,
+        result_at: None,
+        attachments: Vec::new(),
         facts: Vec::new(),
         unknown: Vec::new(),
         failure: Some(failure),
@@ -117,9 +135,9 @@ fn refused(answer: Answer, code: &str, message: &str) -> Answer {
 }
 
 /// Sends the answer until the ledger has it. The fold takes the first and passes over the rest.
-async fn deliver(task: &Task, answer: Answer) {
+pub(crate) async fn deliver(task: &Task, answer: Answer) {
     let Ok(subject) = task.subject(Kind::Answer) else { return };
-    let (mut message, mut pause) = (Message::Answer(Box::new(answer)), AGAIN);
+    let (mut message, mut pause) = (Message::Answer(Box::new(fitted(task, answer).await)), AGAIN);
     loop {
         let Err(error) = task.connection().append(&subject, &message, None).await else { return };
         match message {
@@ -134,6 +152,19 @@ async fn deliver(task: &Task, answer: Answer) {
                 pause = (pause * 2).min(LONGEST);
             }
         }
+    }
+}
+
+/// The answer with what is too large for it moved out. What can be stored later is tried until then, as the answer is.
+async fn fitted(task: &Task, mut answer: Answer) -> Answer {
+    loop {
+        let Err(error) = task.bus.fit_answer(task.id(), &mut answer).await else { return answer };
+        if !may_pass(&error) {
+            let code = if matches!(error, Error::Attachment(AttachmentError::TooLarge { .. })) { TOO_LARGE } else { error.code() };
+            return refused(answer, code, &format!("the answer cannot be sent: {error}"));
+        }
+        tracing::warn!(id = %task.id(), %error, "what goes with the answer is not stored yet; sending it again");
+        tokio::time::sleep(AGAIN).await;
     }
 }
 

@@ -1,0 +1,193 @@
+//! Asking back: a handler needs input of its requester to go on, and waits for it.
+//!
+//! The question and the reply are messages of the ledger. The reply arrives in the agent's inbox; if it is missed there,
+//! the record has it.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use protocol::{
+    Extra, Kind, Message, Problem, Verdict,
+    message::{Progress, Question, Reply},
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::Task;
+use crate::{Error, mailroom::Letter};
+
+/// How soon the record is asked for a reply that may have been missed.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// The longest pause between two such looks; each is twice as long as the one before.
+const LONG_SILENCE: Duration = Duration::from_secs(30);
+
+/// Questions of the attempt N have the numbers N × 1000 + 1 and up, so that no reply to an earlier attempt is taken for one
+/// to this.
+const OF_AN_ATTEMPT: u32 = 1000;
+
+/// What a handler asks its requester.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inquiry {
+    /// The question as text.
+    pub text: String,
+    /// Replies to choose from; with none, any reply will do.
+    pub choices: Vec<String>,
+    /// What it goes on with when nobody replies in time.
+    pub default: Option<Value>,
+    /// How long it waits. Default: until the query expires.
+    pub within: Option<Duration>,
+}
+
+impl Inquiry {
+    /// A question that anything may be replied to.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), choices: Vec::new(), default: None, within: None }
+    }
+
+    /// The same with replies to choose from, 64 at most.
+    #[must_use]
+    pub fn choices<T: Into<String>>(mut self, choices: impl IntoIterator<Item = T>) -> Self {
+        self.choices = choices.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Goes on with this when nobody replies in time.
+    #[must_use]
+    pub fn default(mut self, value: impl Into<Value>) -> Self {
+        self.default = Some(value.into());
+        self
+    }
+
+    /// Waits for so long.
+    #[must_use]
+    pub const fn within(mut self, time: Duration) -> Self {
+        self.within = Some(time);
+        self
+    }
+}
+
+/// What a handler goes on with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replied {
+    /// The question's number.
+    pub question: u32,
+    /// The reply: a text, or whatever the question asked for.
+    pub value: Value,
+    /// Whether nobody replied in time, and this is what the question said it would go on with.
+    pub by_default: bool,
+}
+
+impl Task {
+    /// Asks the requester, and waits for the reply. Meanwhile the query is waiting for input: its lease is renewed, and no
+    /// stall is counted. A requester that is the coordinator (this is a part of a query to several agents) replies to
+    /// nobody, so the default is taken at once.
+    ///
+    /// ```
+    /// use agentbus::{Done, Fault, Inquiry, Task};
+    ///
+    /// async fn deploy(task: Task) -> Result<Done, Fault> {
+    ///     let sure = Inquiry::new("Deploy to production?").choices(["yes", "no"]).default("no");
+    ///     let replied = task.question(sure.within(std::time::Duration::from_secs(300))).await?;
+    ///     Ok(Done::new(if replied.value == "yes" { "Deployed." } else { "Left as it is." }))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// `question_unanswered` when nobody replied in time and there is no default, `nobody_to_ask` for a part of a query to
+    /// several agents, `too_many_questions` after 999 in one attempt; what is wrong with the question, `payload_too_large`,
+    /// `storage_full`, `unavailable`.
+    pub async fn question(&self, inquiry: Inquiry) -> Result<Replied, Error> {
+        let number = self.next_question()?;
+        if self.requester().is_coordinator() {
+            return self.go_on_without(number, inquiry.default, "nobody_to_ask", "a part of a query to several agents has nobody to ask").await;
+        }
+        // Opened first: a reply may come before the question's acknowledgement.
+        let mut letters = self.voice().open_box(self.id()).await?;
+        let until_deadline = Duration::try_from(self.assignment().deadline.duration_since(Timestamp::now())).unwrap_or_default();
+        let within = inquiry.within.unwrap_or(until_deadline).min(until_deadline);
+        self.put_question(number, &inquiry, within).await?;
+        let (give_up, mut silence) = (Instant::now() + within, SILENCE);
+        let mut look_at = Instant::now() + silence;
+        loop {
+            let letter = tokio::time::timeout_at(look_at.min(give_up), letters.next()).await;
+            if let Ok(Some(letter)) = &letter {
+                if let Some(value) = self.reply_in(letter, number) {
+                    return Ok(Replied { question: number, value, by_default: false });
+                }
+                continue;
+            }
+            // Also before giving up: the reply may have been missed.
+            if let Some(value) = self.recorded_reply(number).await {
+                return Ok(Replied { question: number, value, by_default: false });
+            }
+            if Instant::now() >= give_up {
+                let message = format!("nobody replied to the question {number} within {within:.0?}");
+                return self.go_on_without(number, inquiry.default, "question_unanswered", &message).await;
+            }
+            silence = (silence * 2).min(LONG_SILENCE);
+            look_at = Instant::now() + silence;
+        }
+    }
+
+    fn next_question(&self) -> Result<u32, Error> {
+        let earlier = self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if earlier >= OF_AN_ATTEMPT - 1 {
+            return Err(Problem::new("too_many_questions", format!("one attempt asks no more than {} questions", OF_AN_ATTEMPT - 1)).into());
+        }
+        Ok(self.attempt().saturating_mul(OF_AN_ATTEMPT).saturating_add(earlier + 1))
+    }
+
+    async fn put_question(&self, number: u32, inquiry: &Inquiry, within: Duration) -> Result<(), Error> {
+        let assign = self.assignment();
+        let question = Question {
+            agent: assign.agent.clone(),
+            attempt: assign.attempt,
+            instance: assign.instance.clone(),
+            question: number,
+            text: inquiry.text.clone(),
+            choices: (!inquiry.choices.is_empty()).then(|| inquiry.choices.clone()),
+            default: inquiry.default.clone(),
+            timeout_ms: u64::try_from(within.as_millis()).ok().map(|ms| ms.max(1)),
+            extra: Extra::new(),
+        };
+        let subject = self.subject(Kind::Question)?;
+        self.bus.publish(&subject, Message::Question(question)).await.map(drop)
+    }
+
+    /// The reply, if the letter is one to this question, of whoever asked the query.
+    fn reply_in(&self, letter: &Arc<Letter>, number: u32) -> Option<Value> {
+        let Letter::Message(message) = &**letter else { return None };
+        match &**message {
+            (subject, Message::Reply(reply)) if subject.from() == self.requester() && reply.question == number => Some(reply.reply.clone()),
+            _ => None,
+        }
+    }
+
+    /// The reply as the record has it. That it cannot be read now is no reason to give up.
+    async fn recorded_reply(&self, number: u32) -> Option<Value> {
+        let record = self.voice().history(self.id()).await;
+        let record = record.inspect_err(|error| tracing::debug!(id = %self.id(), %error, "the record cannot be read now")).ok()?;
+        let replies = record.messages.into_iter().filter(|logged| logged.kind == Kind::Reply && logged.verdict == Verdict::Counted);
+        let mut replies = replies.filter_map(|logged| serde_json::from_value::<Reply>(logged.body).ok());
+        replies.find(|reply| reply.question == number).map(|reply| reply.reply)
+    }
+
+    /// Goes on with the default, and says so; without one it cannot go on.
+    async fn go_on_without(&self, number: u32, default: Option<Value>, code: &str, message: &str) -> Result<Replied, Error> {
+        let Some(value) = default else { return Err(Problem::new(code, message).into()) };
+        let assign = self.assignment();
+        let progress = Progress {
+            agent: assign.agent.clone(),
+            status: "going on with the default".to_owned(),
+            progress: json!({ "because": message, "default": value }).as_object().cloned(),
+            attempt: Some(assign.attempt),
+            instance: Some(assign.instance.clone()),
+            defaulted: Some(number),
+            extra: Extra::new(),
+        };
+        self.bus.publish(&self.subject(Kind::Progress)?, Message::Progress(progress)).await?;
+        Ok(Replied { question: number, value, by_default: true })
+    }
+}
