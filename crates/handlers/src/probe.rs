@@ -201,9 +201,11 @@ impl Probe {
         let launch = Launch {
             command: self.probe.command.clone(),
             env: self.env.clone(),
+            pass: Vec::new(),
             own: vec![("AGENTBUS_AGENT", self.agent.to_string())],
             workdir: self.workdir.clone(),
             memory: None,
+            mark: None,
         };
         let mut process = Process::start(&launch, Input::default(), OUTPUT_LIMIT, &self.groups)?;
         let mut output = String::new();

@@ -177,7 +177,7 @@ impl Staff {
             match hiring.probes(definition, &mut probes) {
                 Ok(()) => {}
                 // Then its work is not done either, and each query is told why.
-                Err(_) if definition.bus.handler() == Handler::Exec => {}
+                Err(_) if definition.bus.handler() != Handler::Context => {}
                 Err(why) => left_out.push(LeftOut::new(definition, why, false)),
             }
         }

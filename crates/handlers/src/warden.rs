@@ -1,12 +1,12 @@
 //! The warden: a small process beside an agent host, which kills the host's commands when the host is gone.
 //!
 //! A host that is killed cannot end what it started, and its work is given to another meanwhile. The warden
-//! reads the numbers of living process groups from its standard input, a line each (`+123` lives, `-123` is
-//! gone); when that pipe closes, however it comes, it kills those that are left. It must never signal a number
-//! that it was not told, or was told to forget. Next: `exec/process/group.rs`, which keeps it informed.
+//! reads the numbers of living process groups from its standard input, a line each (`+123` lives, `+123 mark` has
+//! strays, `-123` is gone); when that pipe closes, however it comes, it kills those that are left. It must never signal a
+//! number that it was not told, or was told to forget. Next: `exec/process/group.rs`, which keeps it informed.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     ffi::OsString,
     io::{self, BufRead, Write},
     os::unix::process::CommandExt,
@@ -15,6 +15,8 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::exec::process::strays;
 
 /// The command line that runs [`watch`].
 #[derive(Clone, Debug)]
@@ -44,11 +46,18 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Tells it that a group lives, or is gone.
-    pub(crate) fn tell(&mut self, id: Pid, lives: bool) -> io::Result<()> {
-        let sign = if lives { '+' } else { '-' };
-        // One write of a few bytes: a pipe takes it whole.
-        let line = format!("{sign}{}\n", id.as_raw_nonzero());
+    /// Tells it that a group lives, and by which mark it knows what leaves the group.
+    pub(crate) fn lives(&mut self, id: Pid, mark: Option<&str>) -> io::Result<()> {
+        self.tell(&format!("+{} {}\n", id.as_raw_nonzero(), mark.unwrap_or_default()))
+    }
+
+    /// Tells it that a group is gone.
+    pub(crate) fn gone(&mut self, id: Pid) -> io::Result<()> {
+        self.tell(&format!("-{}\n", id.as_raw_nonzero()))
+    }
+
+    /// One write of a few bytes: a pipe takes it whole.
+    fn tell(&mut self, line: &str) -> io::Result<()> {
         self.pipe.as_mut().map_or(Ok(()), |pipe| pipe.write_all(line.as_bytes()))
     }
 }
@@ -62,20 +71,22 @@ impl Drop for Told {
 
 /// Reads from `input` which groups live, and kills what is left when it ends.
 pub fn watch(input: impl BufRead) {
-    for id in left(input) {
+    for (id, mark) in left(input) {
         let _ = kill_process_group(id, Signal::KILL);
+        mark.iter().for_each(|mark| strays::kill(mark));
     }
 }
 
-/// The groups that live when the input ends.
-fn left(input: impl BufRead) -> HashSet<Pid> {
-    let mut living = HashSet::new();
+/// The groups that live when the input ends, each with its mark.
+fn left(input: impl BufRead) -> HashMap<Pid, Option<String>> {
+    let mut living = HashMap::new();
     for line in input.lines().map_while(Result::ok) {
         let Some((sign, id)) = line.split_at_checked(1) else { continue };
+        let (id, mark) = id.split_once(' ').unwrap_or((id, ""));
         // Neither 0 nor 1: the first would be our own group, the second is nobody's command.
         let Some(id) = id.parse().ok().filter(|id| *id > 1).and_then(Pid::from_raw) else { continue };
         match sign {
-            "+" => drop(living.insert(id)),
+            "+" => drop(living.insert(id, Some(mark.to_owned()).filter(|mark| !mark.is_empty()))),
             "-" => drop(living.remove(&id)),
             _ => {}
         }
@@ -90,8 +101,8 @@ mod tests {
 
     #[test]
     fn only_what_lives_is_left() {
-        let told = "+100\n+200\n-100\nrubbish\n+0\n+1\n+-5\n+\n\n+300\n+30";
-        let ids: HashSet<i32> = left(told.as_bytes()).into_iter().map(|id| id.as_raw_nonzero().get()).collect();
-        assert_eq!(ids, HashSet::from([200, 300, 30]));
+        let told = "+100 \n+200 a-mark\n-100\nrubbish\n+0\n+1 x\n+-5\n+\n\n+300\n+30";
+        let left: HashMap<i32, Option<String>> = left(told.as_bytes()).into_iter().map(|(id, mark)| (id.as_raw_nonzero().get(), mark)).collect();
+        assert_eq!(left, HashMap::from([(200, Some("a-mark".to_owned())), (300, None), (30, None)]));
     }
 }

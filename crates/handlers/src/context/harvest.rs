@@ -128,7 +128,8 @@ fn found(entry: &Entry, inspector: &Name) -> Vec<Fact> {
     facts
 }
 
-/// The facts of a report: one for each of its fields, under `progress.{field}`.
+/// The facts of a report: one for each of its fields, under `progress.{field}`. A field whose name begins with `_` is said in
+/// passing, as the words of an answer that grows, and is none.
 fn reported(report: &Progress, entry: &Entry) -> Vec<Fact> {
     let fact = |(field, value): (&String, &Value)| {
         Some(Fact {
@@ -161,6 +162,9 @@ fn is_from_the_store(fact: &Fact) -> bool {
 }
 
 fn key(field: &str) -> Option<FactKey> {
+    if field.starts_with('_') {
+        return None;
+    }
     FactKey::slug(&format!("progress.{field}")).filter(|key| key.as_str() != "progress")
 }
 
@@ -248,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_report_gives_a_fact_for_each_field() {
-        let report = json!({ "agent": "counter", "status": "counting", "progress": { "Files counted": 7, "…": 1 } });
+        let report = json!({ "agent": "counter", "status": "counting", "progress": { "Files counted": 7, "…": 1, "_text": "so" } });
         let found = found(&entry(Kind::Progress, &report), &name("context-manager"));
         let fact = &found[0];
         assert_eq!((found.len(), fact.key.as_str(), &fact.value, seq(fact)), (1, "progress.files_counted", &json!(7), Some(41)));

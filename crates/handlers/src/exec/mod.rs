@@ -15,6 +15,7 @@
 //! | `id`, `from`, `attempt`, `deadline` | of the query and of this attempt |
 //! | `agent`, `definition` | who is to answer, and the path of the file that defines it |
 //! | `request_type`, `payload`, `context_tags`, … | as posted |
+//! | `attachments` | each with its `name`, `size`, `digest`, and the `path` of a file that is there until the attempt is over |
 //!
 //! On its standard output each line that is a JSON object with a `type` of ours speaks to the bus (see
 //! `said`); others go to the log. How an attempt ends:
@@ -29,21 +30,27 @@
 //! | `bad_output` | a line for the bus is not right, is longer than 1 MiB, or answers twice | failed |
 //! | `output_limit`, `time_limit` | a limit is exceeded | failed |
 //! | `stalled` | it prints no line for as long as `stall` says | retry |
-//! | `unsupported` | it asks a question | failed |
+//! | `not_interactive` | it asks something, and its input is closed | failed, with a `hint` |
+//! | `question_unanswered`, `nobody_to_ask`, `too_many_questions` | a question without a default has no reply | failed |
+//! | `input_not_read` | it asks, and does not read what it is told | failed |
 //! | `untrusted` | it is not, or no longer, trusted (see `trust`) | failed, with a `hint` |
 //!
-//! A failure carries `exit_code` or `signal`, and `stderr_tail` (the last 4 KiB). When the attempt is
-//! over, however it ends, the whole group is.
+//! A failure carries `exit_code` or `signal`, `stderr_tail` (the last 4 KiB), and `input_closed` if it was not there to be
+//! told what it asked for. When the attempt is over, however it ends, the whole group is.
 //!
-//! Reading order: this file, `said` (lines), `verdict` (endings), `process` (running a command).
+//! Reading order: this file, `said` (lines), `converse` (what it asks), `verdict` (endings), `dialogue` and `process`
+//! (running a command).
 
+mod converse;
+pub(crate) mod dialogue;
 pub(crate) mod process;
-mod said;
-mod verdict;
+pub(crate) mod said;
+pub(crate) mod verdict;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::{Path, PathBuf}, sync::Arc, time::Duration};
 
 use agentbus::{Done, Fault, Name, Task, protocol::Extra};
+use futures::FutureExt;
 use jiff::Timestamp;
 use roster::{Bus as Block, Command, Definition};
 use serde_json::Value;
@@ -51,15 +58,16 @@ use serde_json::Value;
 pub(crate) use said::nests_too_deeply;
 
 use self::{
-    process::{Groups, Input, Launch, Line, MAX_LINE, Process},
-    said::{Report, Said, Told},
+    dialogue::Dialogue,
+    process::{Groups, Input, Launch, Line, MAX_LINE, Process, StartError},
+    said::{Said, Told},
     verdict::{Ending, Heard, verdict},
 };
-use crate::trust::Gate;
+use crate::{attached::Attached, trust::Gate};
 
 /// How long after the deadline a command is ended, where no word comes from a coordinator, which is
 /// the judge of deadlines.
-const AFTER_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const AFTER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// How much of a line is logged, in characters.
 const LOGGED: usize = 400;
@@ -80,6 +88,7 @@ impl Exec {
     pub(crate) fn new(definition: &Definition, workdir: PathBuf, gate: Arc<Gate>, groups: Groups) -> Option<Self> {
         let block = definition.bus.clone();
         let path = definition.path.canonicalize().unwrap_or_else(|_| definition.path.clone());
+        let workdir = block.workdir.as_ref().map_or_else(|| workdir.clone(), |within| workdir.join(within));
         Some(Self { command: block.command.clone()?, block, definition: path, workdir, gate, groups })
     }
 
@@ -88,24 +97,25 @@ impl Exec {
         self.gate.check().await.map_err(|why| Fault::fail(why.code(), why.to_string()).with("hint", why.hint()))?;
         let limits = self.block.limits.clone().unwrap_or_default();
         let launch = self.launch(&task, limits.memory);
-        let input = Input { text: self.input(&task), stays_open: self.block.interactive.unwrap_or(false) };
+        // Its files are there for as long as the command is.
+        let attached = Attached::of(&task).await?;
+        let input = Input { text: self.input(&task, &attached), stays_open: self.stays_open() };
         let started = Process::start(&launch, input, limits.output(), &self.groups);
-        let mut process = started.map_err(|error| match error.may_pass() {
-            true => Fault::retry(error.code(), error.to_string()),
-            false => Fault::fail(error.code(), error.to_string()),
-        })?;
+        let mut dialogue = Dialogue::new(started.map_err(not_started)?, self.block.stall);
         let mut heard = Heard::default();
         let limit = limits.time.unwrap_or_else(|| until(task.assignment().deadline) + AFTER_DEADLINE);
-        let listened = tokio::time::timeout(limit, self.listen(&task, &mut process, &mut heard)).await;
+        let listened = tokio::time::timeout(limit, self.listen(&task, &mut dialogue, &mut heard)).await;
         let ending = listened.unwrap_or(Ending::TooLong(limit));
-        process.end().await;
-        verdict(ending, heard, &process.stderr(), launch.by_shell())
+        dialogue.end().await;
+        heard.unheard = dialogue.is_unheard();
+        verdict(ending, heard, &dialogue.stderr(), launch.by_shell())
     }
 
     fn launch(&self, task: &Task, memory: Option<u64>) -> Launch {
         Launch {
             command: self.command.clone(),
             env: self.block.env.clone().unwrap_or_default(),
+            pass: self.block.pass_env.clone().unwrap_or_default(),
             own: vec![
                 ("AGENTBUS_AGENT", task.agent().to_string()),
                 ("AGENTBUS_QUERY_ID", task.id().to_string()),
@@ -113,50 +123,32 @@ impl Exec {
             ],
             workdir: self.workdir.clone(),
             memory,
+            mark: None,
         }
     }
 
     /// The query as a line.
-    fn input(&self, task: &Task) -> String {
-        let mut line = match serde_json::to_value(task.query()) {
-            Ok(Value::Object(query)) => query,
-            // A query came as an object of JSON.
-            _ => Extra::new(),
-        };
-        let mut set = |field: &str, value: Value| drop(line.insert(field.to_owned(), value));
-        set("type", "query".into());
-        set("id", task.id().to_string().into());
-        set("from", task.requester().as_str().into());
-        set("agent", task.agent().as_str().into());
-        set("attempt", task.attempt().into());
-        set("deadline", task.assignment().deadline.to_string().into());
-        set("definition", self.definition.to_string_lossy().into());
-        Value::Object(line).to_string() + "\n"
+    fn input(&self, task: &Task, attached: &Attached) -> String {
+        let mut asked = asked(task, &self.definition);
+        attached.tell(&mut asked);
+        asked.to_string() + "\n"
     }
 
     /// Hears what the command says until its end.
-    async fn listen(&self, task: &Task, process: &mut Process, heard: &mut Heard) -> Ending {
-        let stall = self.block.stall.unwrap_or(Duration::MAX);
+    async fn listen(&self, task: &Task, dialogue: &mut Dialogue, heard: &mut Heard) -> Ending {
         loop {
-            let line = match tokio::time::timeout(stall, process.line()).await {
-                Ok(Ok(Some(line))) => line,
-                Ok(Ok(None)) => break,
-                Ok(Err(too_much)) => return too_much.into(),
-                Err(_) => return Ending::Stalled(stall),
+            let line = match dialogue.line().await {
+                Ok(Some(line)) => line,
+                Ok(None) => return dialogue.status().await,
+                Err(ending) => return ending,
             };
-            if let Err(ending) = self.hear(task, line, process, heard).await {
+            if let Err(ending) = self.hear(task, line, dialogue, heard).await {
                 return ending;
             }
         }
-        // A command that has closed its output goes on in silence, and may not do so for ever either.
-        match tokio::time::timeout(stall, process.status()).await {
-            Ok(Ok(status)) => Ending::Exited(status),
-            Ok(Err(error)) => Ending::Lost(error.to_string()),
-            Err(_) => Ending::Stalled(stall),
-        }
     }
 
-    async fn hear(&self, task: &Task, line: Line, process: &Process, heard: &mut Heard) -> Result<(), Ending> {
+    async fn hear(&self, task: &Task, line: Line, dialogue: &mut Dialogue, heard: &mut Heard) -> Result<(), Ending> {
         let line = match line {
             Line::Whole(line) => line,
             Line::Cut(start) if said::is_meant_for_us(&start) => {
@@ -165,15 +157,28 @@ impl Exec {
             Line::Cut(start) => start,
         };
         match said::read(&line) {
-            Said::Progress(report) => progress(task, report).await?,
+            Said::Progress(said) => report(task, said.status, said.progress).await?,
             Said::Fact(told) => heard.facts.push(self.fact(task.agent(), told)),
             Said::Answer(_) if heard.answer.is_some() => return Err(Ending::Bad("it answers a second time".to_owned())),
             Said::Answer(mut given) => {
                 heard.facts.extend(std::mem::take(&mut given.facts).into_iter().map(|told| self.fact(task.agent(), told)));
                 heard.answer = Some(*given);
-                process.close_input();
+                dialogue.close_input();
             }
-            Said::Question => return Err(Ending::Question),
+            Said::Question(_) | Said::Ask(_) if heard.answer.is_some() => return Err(Ending::Bad("it asks after it has answered".to_owned())),
+            Said::Question(_) | Said::Ask(_) if !self.stays_open() => return Err(Ending::Failed(not_interactive())),
+            Said::Question(asked) => {
+                let (too_many, task) = (asked.too_many(), task.clone());
+                if !dialogue.begin(|| asked.reply(task).boxed()) {
+                    dialogue.say(too_many)?;
+                }
+            }
+            Said::Ask(wanted) => {
+                let (too_many, task) = (wanted.too_many(), task.clone());
+                if !dialogue.begin(|| wanted.answer(task).boxed()) {
+                    dialogue.say(too_many)?;
+                }
+            }
             Said::Bad(why) => return Err(Ending::Bad(why)),
             Said::Other => {
                 let line: String = line.chars().take(LOGGED).collect();
@@ -183,14 +188,51 @@ impl Exec {
         Ok(())
     }
 
+    fn stays_open(&self) -> bool {
+        self.block.interactive.unwrap_or(false)
+    }
+
     fn fact(&self, agent: &Name, told: Told) -> agentbus::Fact {
         told.fact(agent, &self.command.to_string(), now())
     }
 }
 
+/// Why a command was not started, as the end of its attempt.
+pub(crate) fn not_started(error: StartError) -> Fault {
+    let fault = if error.may_pass() { Fault::retry } else { Fault::fail };
+    fault(error.code(), error.to_string())
+}
+
+fn not_interactive() -> Fault {
+    let fault = Fault::fail("not_interactive", "the command asks something, and its input is closed");
+    fault.with("hint", "Set 'interactive: true' in the definition's bus: block, and trust it again.")
+}
+
+/// The query as a command, or whoever else is to answer it, gets it: as posted, with who asks, who is to answer and by when.
+pub(crate) fn asked(task: &Task, definition: &Path) -> Value {
+    let mut asked = match serde_json::to_value(task.query()) {
+        Ok(Value::Object(query)) => query,
+        // A query came as an object of JSON.
+        _ => Extra::new(),
+    };
+    let mut set = |field: &str, value: Value| drop(asked.insert(field.to_owned(), value));
+    set("type", "query".into());
+    set("id", task.id().to_string().into());
+    set("from", task.requester().as_str().into());
+    set("agent", task.agent().as_str().into());
+    set("attempt", task.attempt().into());
+    set("deadline", task.assignment().deadline.to_string().into());
+    set("definition", definition.to_string_lossy().into());
+    Value::Object(asked)
+}
+
 /// Passes a report on. One that cannot be stored just now is not worth the work itself.
-async fn progress(task: &Task, report: Report) -> Result<(), Ending> {
-    match task.progress(report.status, report.progress).await {
+pub(crate) async fn report<K: Into<String>, V: Into<Value>>(
+    task: &Task,
+    status: String,
+    progress: impl IntoIterator<Item = (K, V)>,
+) -> Result<(), Ending> {
+    match task.progress(status, progress).await {
         Ok(()) => Ok(()),
         Err(error) if matches!(error.code(), "schema_violation" | "payload_too_large") => Err(Ending::Bad(format!("progress: {error}"))),
         Err(error) => {
@@ -201,7 +243,7 @@ async fn progress(task: &Task, report: Report) -> Result<(), Ending> {
 }
 
 /// How long it is until then, by this machine's clock.
-fn until(then: Timestamp) -> Duration {
+pub(crate) fn until(then: Timestamp) -> Duration {
     Duration::try_from(then.duration_since(Timestamp::now())).unwrap_or_default()
 }
 

@@ -1,14 +1,14 @@
 //! What a line of a command's standard output means.
 //!
 //! Pure. A line that is a JSON object with a `type` of ours speaks to the bus; every other line is
-//! for the log. Next: `verdict`.
+//! for the log. Next: `converse`, `verdict`.
 //!
 //! | `type` | fields |
 //! |---|---|
 //! | `progress` | `status`; `progress`, an object |
 //! | `fact` | `key`, `value`; `kind` (`value` or `evidence`), `topics`, `source` |
 //! | `answer` | `result`; `delivery` (the notification), `unknown`, `facts` (as above, without `type`), `usage` |
-//! | `question` | understood, but not carried by this version |
+//! | `question`, `ask` | see `converse` |
 
 use agentbus::{
     Fact, FactKey, FactKind, Name,
@@ -18,21 +18,28 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::converse::{Asked, Wanted};
+
 /// How deep a value may nest: an answer of the context handler quotes it six levels down. What is deeper than a
 /// reader of the bus takes is no valid message, and the query would wait for it in vain.
 const DEEPEST: usize = MAX_DEPTH - 8;
 
+/// The types of lines that speak to the bus.
+const KINDS: [&str; 5] = ["progress", "fact", "answer", "question", "ask"];
+
 /// A line, read.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Said {
+pub(crate) enum Said {
     /// How the work goes.
     Progress(Report),
     /// Something observed.
     Fact(Told),
     /// The answer.
     Answer(Box<Given>),
-    /// It needs input.
-    Question,
+    /// It needs input of its requester.
+    Question(Box<Asked>),
+    /// It asks other agents.
+    Ask(Box<Wanted>),
     /// For the log.
     Other,
     /// It speaks to the bus, but not in words that the bus knows; with the reason.
@@ -41,41 +48,46 @@ pub(super) enum Said {
 
 /// A progress report.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-pub(super) struct Report {
-    pub(super) status: String,
+pub(crate) struct Report {
+    pub(crate) status: String,
     #[serde(default)]
-    pub(super) progress: Extra,
+    pub(crate) progress: Extra,
 }
 
 /// A fact as a command tells it. Who observed it, and when, is not the command's to say.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-pub(super) struct Told {
+pub(crate) struct Told {
     key: FactKey,
     value: Value,
     #[serde(default)]
-    kind: FactKind,
+    pub(crate) kind: FactKind,
     #[serde(default)]
     topics: Vec<String>,
-    source: Option<String>,
+    pub(crate) source: Option<String>,
 }
 
 /// An answer as a command gives it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub(super) struct Given {
-    pub(super) delivery: String,
-    pub(super) result: Option<Value>,
-    pub(super) unknown: Vec<String>,
-    pub(super) facts: Vec<Told>,
-    pub(super) usage: Option<Usage>,
+pub(crate) struct Given {
+    pub(crate) delivery: String,
+    pub(crate) result: Option<Value>,
+    pub(crate) unknown: Vec<String>,
+    pub(crate) facts: Vec<Told>,
+    pub(crate) usage: Option<Usage>,
 }
 
 impl Told {
     /// The fact with its provenance: `observer` saw it now, by running `command`.
-    pub(super) fn fact(self, observer: &Name, command: &str, now: Timestamp) -> Fact {
+    pub(crate) fn fact(self, observer: &Name, command: &str, now: Timestamp) -> Fact {
+        self.told(observer, &format!("told by the command: {command}"), now)
+    }
+
+    /// The fact with its provenance: `observer` has it now, as `told` says, and from the source that stands in it.
+    pub(crate) fn told(self, observer: &Name, told: &str, now: Timestamp) -> Fact {
         let source = match self.source.filter(|source| !source.trim().is_empty()) {
-            Some(source) => format!("{source}; told by the command: {command}"),
-            None => format!("told by the command: {command}"),
+            Some(source) => format!("{source}; {told}"),
+            None => told.to_owned(),
         };
         Fact {
             key: self.key,
@@ -91,7 +103,7 @@ impl Told {
 }
 
 /// Reads a line.
-pub(super) fn read(line: &str) -> Said {
+pub(crate) fn read(line: &str) -> Said {
     let mut object: Extra = match serde_json::from_str(line) {
         Ok(object) => object,
         Err(error) if is_meant_for_us(line) => return Said::Bad(error.to_string()),
@@ -99,14 +111,15 @@ pub(super) fn read(line: &str) -> Said {
     };
     let Some(Value::String(kind)) = object.remove("type") else { return Said::Other };
     let object = Value::Object(object);
-    if nests_too_deeply(&object) && ["progress", "fact", "answer"].contains(&kind.as_str()) {
+    if nests_too_deeply(&object) && KINDS.contains(&kind.as_str()) {
         return Said::Bad(format!("{kind}: it nests deeper than {DEEPEST} levels"));
     }
     let read = match kind.as_str() {
         "progress" => Report::deserialize(object).map(Said::Progress),
         "fact" => Told::deserialize(object).map(Said::Fact),
         "answer" => Given::deserialize(object).map(Box::new).map(Said::Answer),
-        "question" => return Said::Question,
+        "question" => Asked::deserialize(object).map(Box::new).map(Said::Question),
+        "ask" => Wanted::deserialize(object).map(Box::new).map(Said::Ask),
         _ => return Said::Other,
     };
     read.unwrap_or_else(|error| Said::Bad(format!("{kind}: {error}")))
@@ -126,9 +139,9 @@ pub(crate) fn nests_too_deeply(value: &Value) -> bool {
 }
 
 /// Whether a text that is no JSON, or was cut, begins as a line for the bus would.
-pub(super) fn is_meant_for_us(line: &str) -> bool {
+pub(crate) fn is_meant_for_us(line: &str) -> bool {
     let start: String = line.chars().filter(|c| !c.is_whitespace()).take(24).collect();
-    ["progress", "fact", "answer", "question"].iter().any(|kind| start.starts_with(&format!("{{\"type\":\"{kind}\"")))
+    KINDS.iter().any(|kind| start.starts_with(&format!("{{\"type\":\"{kind}\"")))
 }
 
 #[cfg(test)]
@@ -157,6 +170,8 @@ mod tests {
     #[case("{\"type\":\"fact\",\"key\":\"A B\",\"value\":1}", "fact: \"A B\" is not a fact key")]
     #[case("{\"type\":\"fact\",\"key\":\"a\"}", "fact: missing field `value`")]
     #[case("{\"type\":\"answer\",\"unknown\":\"x\"}", "answer: invalid type")]
+    #[case("{\"type\":\"question\"}", "question: missing field `text`")]
+    #[case("{\"type\":\"ask\",\"query\":\"?\"}", "ask: missing field `ref`")]
     fn a_line_for_the_bus_must_be_right(#[case] line: &str, #[case] says: &str) {
         let Said::Bad(why) = read(line) else { panic!("{line} is taken") };
         assert!(why.contains(says), "{why}");
@@ -182,7 +197,8 @@ mod tests {
         let Said::Answer(given) = read(line) else { panic!("no answer") };
         assert_eq!((given.delivery.as_str(), given.result, given.unknown.len(), given.facts.len()), ("Done.", Some(json!([1])), 1, 1));
         assert_eq!(read("{\"type\":\"answer\"}"), Said::Answer(Box::default()));
-        assert_eq!(read("{\"type\":\"question\",\"text\":\"?\"}"), Said::Question);
+        assert!(matches!(read("{\"type\":\"question\",\"text\":\"?\"}"), Said::Question(_)));
+        assert!(matches!(read("{\"type\":\"ask\",\"ref\":1,\"query\":\"?\"}"), Said::Ask(_)));
     }
 
     #[test]

@@ -17,14 +17,16 @@ const LAST_LINE: usize = 200;
 
 /// What a command has said so far.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     pub(super) facts: Vec<Fact>,
     pub(super) answer: Option<Given>,
+    /// Whether something that it asked for could not be told to it.
+    pub(super) unheard: bool,
 }
 
 /// What ended an attempt.
 #[derive(Debug)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// The command ended by itself.
     Exited(ExitStatus),
     /// It printed more than it may, in bytes.
@@ -35,8 +37,8 @@ pub(super) enum Ending {
     Stalled(Duration),
     /// A line for the bus was not right, and why.
     Bad(String),
-    /// It asked a question.
-    Question,
+    /// It cannot go on, and why.
+    Failed(Fault),
     /// The system does not tell how it ended.
     Lost(String),
 }
@@ -48,7 +50,8 @@ impl From<TooMuch> for Ending {
 }
 
 /// The outcome. `by_shell`: a shell started the program, and says by 126 and 127 that it could not.
-pub(super) fn verdict(ending: Ending, heard: Heard, stderr: &str, by_shell: bool) -> Result<Done, Fault> {
+pub(crate) fn verdict(ending: Ending, heard: Heard, stderr: &str, by_shell: bool) -> Result<Done, Fault> {
+    let unheard = heard.unheard;
     let fault = match ending {
         Ending::Exited(status) if status.success() => match heard.answer {
             Some(given) => return Ok(done(given, heard.facts)),
@@ -59,14 +62,15 @@ pub(super) fn verdict(ending: Ending, heard: Heard, stderr: &str, by_shell: bool
         Ending::TooLong(limit) => Fault::fail("time_limit", format!("the command ran longer than {limit:?}")),
         Ending::Stalled(limit) => Fault::retry("stalled", format!("the command printed no line for {limit:?}")),
         Ending::Bad(why) => Fault::fail("bad_output", format!("the command printed a line that is not right: {why}")),
-        Ending::Question => Fault::fail("unsupported", "the command asked a question, and this version carries none"),
+        Ending::Failed(fault) => fault,
         Ending::Lost(why) => Fault::crash("command_lost", format!("nobody knows how the command ended: {why}")),
     };
+    let fault = if unheard { fault.with("input_closed", true) } else { fault };
     Err(if stderr.is_empty() { fault } else { fault.with("stderr_tail", stderr) })
 }
 
 fn done(given: Given, facts: Vec<Fact>) -> Done {
-    Done { delivery: given.delivery, result: given.result, facts, unknown: given.unknown, usage: given.usage }
+    Done { delivery: given.delivery, result: given.result, facts, unknown: given.unknown, usage: given.usage, ..Done::default() }
 }
 
 /// The failure of a command that ended badly, with the last line of what it said of it.
@@ -110,7 +114,7 @@ mod tests {
     #[case(Ending::TooLong(Duration::from_secs(2)), "time_limit", false)]
     #[case(Ending::Stalled(Duration::from_secs(2)), "stalled", true)]
     #[case(Ending::Bad("x".to_owned()), "bad_output", false)]
-    #[case(Ending::Question, "unsupported", false)]
+    #[case(Ending::Failed(Fault::retry("x", "y")), "x", true)]
     #[case(Ending::Lost("x".to_owned()), "command_lost", true)]
     fn a_bad_end_wins_over_an_answer(#[case] ending: Ending, #[case] code: &str, #[case] again: bool) {
         let fault = verdict(ending, heard(), "first\nlast \n\n", true).unwrap_err();

@@ -7,8 +7,11 @@ use roster::{Definition, Handler, MayCost};
 
 use super::{Sources, Why};
 use crate::{
+    claude::Claude,
     context::Library,
     exec::{Exec, process::Groups},
+    http::Http,
+    llm::Llm,
     probe::Probes,
     trust::{Gate, Grant, Record, RecordError, Untrusted},
 };
@@ -26,6 +29,11 @@ pub(super) enum Work {
     /// With whom it may ask though that may cost money, if it asks others at all.
     Context(Option<MayCost>),
     Exec(Exec),
+    Claude(Claude),
+    Llm(Llm),
+    Http(Http),
+    /// Nothing: its queries wait until somebody takes them.
+    Mailbox,
 }
 
 impl Hiring {
@@ -47,6 +55,22 @@ impl Hiring {
                 let exec = Exec::new(definition, self.workdir.clone(), self.gate(definition), self.groups.clone());
                 exec.map(Work::Exec).ok_or(Why::NoCommand)
             }
+            Handler::ClaudeCode => {
+                self.judge(definition).map_err(Why::Untrusted)?;
+                Ok(Work::Claude(Claude::new(definition, &self.workdir, self.gate(definition), self.groups.clone())))
+            }
+            Handler::Llm => {
+                let llm = Llm::new(definition, self.workdir.clone(), self.gate(definition));
+                let llm = llm.map_err(|what| Why::Incomplete(Handler::Llm, what))?;
+                self.judge(definition).map_err(Why::Untrusted)?;
+                Ok(Work::Llm(llm))
+            }
+            Handler::Http => {
+                let http = Http::new(definition, self.gate(definition)).map_err(|what| Why::Incomplete(Handler::Http, what))?;
+                self.judge(definition).map_err(Why::Untrusted)?;
+                Ok(Work::Http(http))
+            }
+            Handler::Mailbox => Ok(Work::Mailbox),
             other => Err(Why::NoHandler(other)),
         }
     }
@@ -97,6 +121,31 @@ impl Work {
                 };
                 bus.serve(agent, answer).await?
             }
+            Self::Claude(claude) => {
+                let claude = Arc::new(claude);
+                let answer = move |task| {
+                    let claude = claude.clone();
+                    async move { claude.answer(task).await }
+                };
+                bus.serve(agent, answer).await?
+            }
+            Self::Llm(llm) => {
+                let llm = Arc::new(llm);
+                let answer = move |task| {
+                    let llm = llm.clone();
+                    async move { llm.answer(task).await }
+                };
+                bus.serve(agent, answer).await?
+            }
+            Self::Http(http) => {
+                let http = Arc::new(http);
+                let answer = move |task| {
+                    let http = http.clone();
+                    async move { http.answer(task).await }
+                };
+                bus.serve(agent, answer).await?
+            }
+            Self::Mailbox => bus.announce(agent).await?,
         };
         Ok((definition, serving))
     }

@@ -27,6 +27,8 @@ pub enum Why {
     NoHandler(Handler),
     /// The handler is `exec`, and there is no command.
     NoCommand,
+    /// The definition does not say what its handler must know; what is missing.
+    Incomplete(Handler, String),
     /// Its command may not run, and so the agent does not.
     Untrusted(Untrusted),
     /// The agent runs, but its probes may not.
@@ -55,6 +57,7 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoHandler(handler) => write!(f, "this version has no handler '{handler}'"),
+            Self::Incomplete(handler, what) => write!(f, "its handler is {handler}, and {what}"),
             Self::NoCommand => f.write_str("its handler is exec, and it names no command"),
             Self::Untrusted(why) | Self::UntrustedProbes(why) => why.fmt(f),
         }

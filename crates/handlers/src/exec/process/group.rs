@@ -1,12 +1,12 @@
 //! A command's process group: everything that it starts, unless it leaves the group on purpose.
 //!
-//! Owns the promise that the group is gone soon after its owner has lost interest: SIGTERM at once,
-//! SIGKILL to all that is left of it 0.7 s later, and SIGKILL when the process ends in a hurry. What
-//! calls `setsid` has left the group and is out of reach. It must never signal a number that the system
-//! may have given to somebody else.
+//! Owns the promise that the group is gone soon after its owner has lost interest: SIGTERM (or what its farewell
+//! says) at once, SIGKILL to all that is left of it 0.7 s later, and SIGKILL when the process ends in a hurry. What
+//! calls `setsid` has left the group and is out of reach, unless it bears a mark: then it is killed when the group is
+//! given up (`strays`). It must never signal a number that the system may have given to somebody else.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     io,
     process::ExitStatus,
     sync::{Arc, Mutex, PoisonError},
@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, Command};
 use tokio_util::task::TaskTracker;
 
+use super::{launch::Farewell, strays};
 use crate::warden::{Told, Warden};
 
 /// How long a command may take to end itself, once told to. A cancel reaches all of it within a second.
@@ -37,25 +38,26 @@ pub(crate) struct Groups {
 /// The numbers of living groups, and who else knows them.
 #[derive(Debug, Default)]
 struct Living {
-    ids: HashSet<Pid>,
+    /// Each with its mark, if it has one.
+    ids: HashMap<Pid, Option<String>>,
     warden: Option<Warden>,
     told: Option<Told>,
 }
 
 impl Living {
     /// Notes a group. The warden is there from the first one on.
-    fn insert(&mut self, id: Pid) -> io::Result<()> {
-        self.ids.insert(id);
+    fn insert(&mut self, id: Pid, mark: Option<&str>) -> io::Result<()> {
+        self.ids.insert(id, mark.map(str::to_owned));
         if let (None, Some(warden)) = (&self.told, &self.warden) {
             self.told = Some(warden.start()?);
         }
-        self.told.as_mut().map_or(Ok(()), |told| told.tell(id, true))
+        self.told.as_mut().map_or(Ok(()), |told| told.lives(id, mark))
     }
 
     fn remove(&mut self, id: Pid) {
         self.ids.remove(&id);
         if let Some(told) = &mut self.told
-            && let Err(error) = told.tell(id, false)
+            && let Err(error) = told.gone(id)
         {
             tracing::warn!(%error, "the warden of the commands is gone");
             self.told = None;
@@ -76,6 +78,7 @@ pub(super) struct Group(Option<Held>);
 struct Held {
     leader: Child,
     id: Option<Pid>,
+    farewell: Farewell,
     groups: Groups,
 }
 
@@ -100,24 +103,25 @@ impl Groups {
 impl Drop for GroupsGuard {
     fn drop(&mut self) {
         let Some(living) = self.0.lock().take() else { return };
-        for id in &living.ids {
+        for (id, mark) in &living.ids {
             let _ = kill_process_group(*id, Signal::KILL);
+            mark.iter().for_each(|mark| strays::kill(mark));
         }
     }
 }
 
 impl Group {
     /// Starts a command that was prepared to lead a group of its own.
-    pub(super) fn start(command: &mut Command, groups: &Groups) -> io::Result<(Self, Pipes)> {
+    pub(super) fn start(command: &mut Command, farewell: Farewell, groups: &Groups) -> io::Result<(Self, Pipes)> {
         let mut leader = command.spawn()?;
         let pipes = Pipes { stdin: leader.stdin.take(), stdout: leader.stdout.take(), stderr: leader.stderr.take() };
         let id = leader.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        let held = Held { leader, id, groups: groups.clone() };
+        let held = Held { leader, id, farewell, groups: groups.clone() };
         let Some(living) = &mut *groups.lock() else {
             held.signal(Signal::KILL);
             return Err(io::Error::other("the agents are being stopped"));
         };
-        if let Err(error) = id.map_or(Ok(()), |id| living.insert(id)) {
+        if let Err(error) = id.map_or(Ok(()), |id| living.insert(id, held.farewell.mark.as_deref())) {
             tracing::warn!(%error, "there is no warden: commands will outlive this process if it is killed");
         }
         Ok((Self(Some(held)), pipes))
@@ -161,7 +165,7 @@ impl Drop for Group {
         if held.id.is_none() {
             return;
         }
-        held.signal(Signal::TERM);
+        held.signal(held.farewell.signal);
         // Without a runtime there is nobody to wait: then dropping what is held kills the group.
         if tokio::runtime::Handle::try_current().is_ok() {
             let tasks = held.groups.tasks.clone();
@@ -172,7 +176,7 @@ impl Drop for Group {
 
 impl Held {
     async fn end(&mut self) {
-        self.signal(Signal::TERM);
+        self.signal(self.farewell.signal);
         let _ = tokio::time::timeout(GRACE, self.emptied()).await;
         self.signal(Signal::KILL);
         let _ = self.leader.wait().await;
@@ -198,9 +202,11 @@ impl Held {
         }
     }
 
-    /// From now on the number may be somebody else's.
+    /// From now on the number may be somebody else's. What left the group is ended with it.
     fn forget(&mut self) {
-        if let (Some(id), Some(living)) = (self.id.take(), &mut *self.groups.lock()) {
+        let Some(id) = self.id.take() else { return };
+        self.farewell.mark.iter().for_each(|mark| strays::kill(mark));
+        if let Some(living) = &mut *self.groups.lock() {
             living.remove(id);
         }
     }

@@ -12,6 +12,9 @@ use std::{
 };
 
 use roster::Command;
+use rustix::process::Signal;
+
+use super::strays;
 
 /// What a command sees of our environment: where programs are, who and where the user is, and how
 /// text and time are written.
@@ -29,12 +32,26 @@ pub(crate) struct Launch {
     pub(crate) command: Command,
     /// Variables of its definition.
     pub(crate) env: BTreeMap<String, String>,
+    /// Which variables of our environment it sees, beside the few that every command sees.
+    pub(crate) pass: Vec<String>,
     /// Variables of ours, which win over those of the definition.
     pub(crate) own: Vec<(&'static str, String)>,
     /// Where it runs. A program or argument that is a relative path is meant from here.
     pub(crate) workdir: PathBuf,
     /// The address space of each of its processes, in bytes.
     pub(crate) memory: Option<u64>,
+    /// The mark of what it starts, if it starts things outside its group ([`strays`]). Such a command is told to
+    /// end by SIGINT, on which it may end those itself.
+    pub(crate) mark: Option<String>,
+}
+
+/// How a command is told to end.
+#[derive(Clone, Debug)]
+pub(super) struct Farewell {
+    /// The signal; SIGKILL comes some time after it.
+    pub(crate) signal: Signal,
+    /// The mark of what it starts outside its group.
+    pub(crate) mark: Option<String>,
 }
 
 /// Why a command was not started.
@@ -81,6 +98,10 @@ impl Launch {
         matches!(self.command, Command::Line(_)) || self.memory.is_some()
     }
 
+    pub(super) fn farewell(&self) -> Farewell {
+        Farewell { signal: if self.mark.is_some() { Signal::INT } else { Signal::TERM }, mark: self.mark.clone() }
+    }
+
     /// The command as the operating system takes it, with pipes on all three sides.
     pub(super) fn prepare(&self) -> Result<tokio::process::Command, StartError> {
         let words = self.words()?;
@@ -97,8 +118,10 @@ impl Launch {
             }
         };
         command.current_dir(&self.workdir).env_clear();
-        command.envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        let passed = KEPT.into_iter().chain(self.pass.iter().map(String::as_str));
+        command.envs(passed.filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.envs(&self.env).envs(self.own.iter().map(|(name, value)| (name, value)));
+        command.envs(self.mark.iter().map(|mark| (strays::VARIABLE, mark)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A group of its own, so that all of it can be ended; the leader at least ends with its handle.
         command.process_group(0).kill_on_drop(true);

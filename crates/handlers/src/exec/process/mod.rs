@@ -3,11 +3,14 @@
 //! Owns the pipes and their bounds. It knows nothing of the bus, nor of what a line means. Whoever
 //! drops a [`Process`] ends it with everything that it started.
 //!
-//! Reading order: `launch` (what is started), `group` (how it ends), `lines` (its output).
+//! Reading order: `launch` (what is started), `group` (how it ends), `strays` (what left the group), `input` and
+//! `lines` (what goes in and comes out).
 
 mod group;
+mod input;
 mod launch;
 mod lines;
+pub(crate) mod strays;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -18,32 +21,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    io::AsyncWriteExt,
-    process::{ChildStdin, ChildStdout},
-};
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio::process::ChildStdout;
 
 use group::Group;
 pub(crate) use group::{Groups, GroupsGuard};
+use input::Writer;
 use lines::Lines;
 use tail::Tail;
 
+pub(crate) use input::{Input, Unheard};
 pub(crate) use launch::{Launch, StartError, search_path};
 pub(crate) use lines::{Line, MAX_LINE, TooMuch};
 
 /// How long the pipes of a command that has ended may stay open: what it left running in the
 /// background may hold them, but must not hold us up.
 const REST: Duration = Duration::from_millis(500);
-
-/// What a command is given on its standard input.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Input {
-    /// Written first.
-    pub(crate) text: String,
-    /// Whether the input stays open after that.
-    pub(crate) stays_open: bool,
-}
 
 /// A running command.
 #[derive(Debug)]
@@ -52,8 +44,7 @@ pub(crate) struct Process {
     lines: Lines<ChildStdout>,
     tail: Tail,
     exited: Option<(ExitStatus, Instant)>,
-    close_input: CancellationToken,
-    _input: AbortOnDropHandle<()>,
+    input: Writer,
 }
 
 impl Process {
@@ -61,16 +52,14 @@ impl Process {
     /// one of `groups`.
     pub(crate) fn start(launch: &Launch, input: Input, limit: u64, groups: &Groups) -> Result<Self, StartError> {
         let mut command = launch.prepare()?;
-        let (group, pipes) = Group::start(&mut command, groups).map_err(|error| launch.failed(&error))?;
-        let close_input = CancellationToken::new();
-        let write = write(pipes.stdin, input, close_input.clone());
+        let started = Group::start(&mut command, launch.farewell(), groups);
+        let (group, pipes) = started.map_err(|error| launch.failed(&error))?;
         Ok(Self {
             group,
             lines: Lines::new(pipes.stdout, limit),
             tail: Tail::read(pipes.stderr),
             exited: None,
-            close_input,
-            _input: AbortOnDropHandle::new(tokio::spawn(write)),
+            input: Writer::start(pipes.stdin, input),
         })
     }
 
@@ -93,9 +82,14 @@ impl Process {
         }
     }
 
-    /// Closes standard input, if it was left open.
+    /// Passes a line to standard input, if it was left open. Does not wait.
+    pub(crate) fn say(&self, line: String) -> Result<(), Unheard> {
+        self.input.say(line)
+    }
+
+    /// Closes standard input, if it was left open. What was not written by then never is.
     pub(crate) fn close_input(&self) {
-        self.close_input.cancel();
+        self.input.close();
     }
 
     /// Returns when the command has ended by itself, and ends what it left behind.
@@ -118,14 +112,5 @@ impl Process {
     /// The last of what it wrote to standard error: at most 4 KiB.
     pub(crate) fn stderr(&self) -> String {
         self.tail.text()
-    }
-}
-
-/// A command need not read what it is given: then the pipe is full or broken, which is no error.
-async fn write(stdin: Option<ChildStdin>, input: Input, close: CancellationToken) {
-    let Some(mut stdin) = stdin else { return };
-    let written = async { stdin.write_all(input.text.as_bytes()).await.is_ok() && stdin.flush().await.is_ok() }.await;
-    if written && input.stays_open {
-        close.cancelled().await;
     }
 }

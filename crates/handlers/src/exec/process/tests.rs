@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 fn launch(command: Command, workdir: &Path) -> Launch {
     let own = vec![("AGENTBUS_AGENT", "tester".to_owned())];
-    Launch { command, env: BTreeMap::new(), own, workdir: workdir.to_owned(), memory: None }
+    Launch { command, env: BTreeMap::new(), pass: Vec::new(), own, workdir: workdir.to_owned(), memory: None, mark: None }
 }
 
 fn words(words: &[&str]) -> Command {

@@ -1,0 +1,82 @@
+//! What is made of genai's errors: which may pass, and which would come again. Secrets are taken out of what they quote.
+
+use agentbus::Fault;
+use genai::Error;
+use reqwest::{StatusCode, header::HeaderMap};
+use serde_json::Value;
+
+use crate::web::{Secrets, Side, Trouble, quoted, unreachable};
+
+/// The failure that an error is.
+pub(super) fn trouble(error: &Error, secrets: &Secrets) -> Trouble {
+    match error {
+        Error::WebStream { error, cause, .. } => {
+            if let Some(error) = error.downcast_ref::<Error>() {
+                return trouble(error, secrets);
+            }
+            match error.downcast_ref::<reqwest::Error>() {
+                Some(error) => unreachable(Side::Model, error).into(),
+                None => broken(&secrets.hide(cause)).into(),
+            }
+        }
+        Error::HttpError { status, headers, body, .. } => Side::Model.refused(*status, headers, &secrets.hide(&message(body))),
+        Error::ChatResponse { body, .. } => said(body, secrets),
+        Error::StreamParse { serde_error, .. } => broken(&serde_error.to_string()).into(),
+        Error::JsonValueExt(_) | Error::SerdeJson(_) | Error::InvalidJsonResponseElement { .. } => {
+            broken("an event is not as the API has it").into()
+        }
+        other => Fault::fail("bad_request", format!("no request can be made: {}", quoted(&secrets.hide(&other.to_string())))).into(),
+    }
+}
+
+/// What came is not what the API says.
+pub(super) fn broken(why: &str) -> Fault {
+    Fault::retry("bad_response", format!("the model's response is not right: {}", quoted(why)))
+}
+
+/// An error event in the middle of a stream: the status with which the same would have been refused before it.
+pub(super) fn said(body: &Value, secrets: &Secrets) -> Trouble {
+    let error = body.get("error").filter(|error| error.is_object()).unwrap_or(body);
+    let word = |field: &str| error.get(field).and_then(Value::as_str).unwrap_or_default();
+    let status = match (word("type"), word("code")) {
+        ("overloaded_error" | "rate_limit_error", _) | (_, "rate_limit_exceeded") => StatusCode::TOO_MANY_REQUESTS,
+        ("authentication_error" | "permission_error" | "billing_error", _) | (_, "invalid_api_key") => StatusCode::UNAUTHORIZED,
+        ("not_found_error", _) | (_, "model_not_found") => StatusCode::NOT_FOUND,
+        ("invalid_request_error" | "request_too_large", _) => StatusCode::BAD_REQUEST,
+        ("timeout_error", _) => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    Side::Model.refused(status, &HeaderMap::new(), &secrets.hide(&message(&body.to_string())))
+}
+
+/// The words in an error's body, where they can be found.
+fn message(body: &str) -> String {
+    let value: Value = serde_json::from_str(body).unwrap_or_default();
+    let places = ["/error/message", "/message", "/error"];
+    places.into_iter().find_map(|place| value.pointer(place)?.as_str()).map_or_else(|| body.to_owned(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[rstest::rstest]
+    #[case(json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } }), "model_busy", true)]
+    #[case(json!({ "message": "slow down", "code": "rate_limit_exceeded" }), "model_busy", true)]
+    #[case(json!({ "message": "oh", "type": "server_error" }), "model_unavailable", true)]
+    #[case(json!({ "error": "out of memory" }), "model_unavailable", true)]
+    #[case(json!({ "error": { "type": "authentication_error", "message": "x" } }), "bad_key", false)]
+    #[case(json!({ "error": { "type": "invalid_request_error", "message": "x" } }), "model_refused", false)]
+    fn an_error_in_a_stream_is_told_by_its_type(#[case] body: Value, #[case] code: &str, #[case] again: bool) {
+        let fault = said(&body, &Secrets::default()).fault;
+        assert_eq!((fault.code(), fault.is_retry()), (code, again));
+    }
+
+    #[test]
+    fn the_words_are_found() {
+        assert_eq!(message("{\"error\":{\"message\":\"no\"}}"), "no");
+        assert_eq!(message("{\"error\":\"no\"}"), "no");
+        assert_eq!(message("<html>"), "<html>");
+    }
+}

@@ -1,0 +1,201 @@
+//! Keys: where they come from, and how they are kept out of everything that is said.
+//!
+//! A key is read when it is used, so that a new one counts at once, and is forgotten with the attempt. Whatever comes back from the
+//! other side goes through [`Secrets::hide`] before the ledger, a log or a person sees it: an endpoint may quote the key that it was sent.
+
+use std::{collections::BTreeMap, env, fs::File, io::Read, path::Path};
+
+use agentbus::Fault;
+use roster::KeySource;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+/// What stands where a secret was.
+const HIDDEN: &str = "[redacted]";
+
+/// Shorter texts are not looked for: they would be found everywhere.
+const SHORTEST: usize = 6;
+
+/// The longest file that is taken for a key, in bytes.
+const LONGEST_FILE: u64 = 64 << 10;
+
+/// Texts that nobody may see.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets(Vec<SecretString>);
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secrets({})", self.0.len())
+    }
+}
+
+/// A key, or a variable, that is not there. It says where it was looked for, and not what was found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MissingSecret {
+    #[error("the variable {0} is not set where the agent runs")]
+    Variable(String),
+    #[error("the file {0} cannot be read, or holds no key")]
+    File(String),
+    #[error("{0} holds what no header can carry")]
+    Unfit(String),
+}
+
+impl From<MissingSecret> for Fault {
+    fn from(missing: MissingSecret) -> Self {
+        let hint = "Set it where the agents run, or name another place in the agent's block: key: env:NAME or file:PATH.";
+        Self::fail("no_key", missing.to_string()).with("hint", hint)
+    }
+}
+
+impl Secrets {
+    /// Reads a key. A relative file lies in `workdir`.
+    pub(crate) fn key(&mut self, source: &KeySource, workdir: &Path) -> Result<SecretString, MissingSecret> {
+        let (text, place) = match source {
+            KeySource::Env(name) => (variable(name), MissingSecret::Variable(name.clone())),
+            KeySource::File(path) => (content(&workdir.join(path)), MissingSecret::File(path.display().to_string())),
+        };
+        let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).ok_or(place)?;
+        if text.chars().any(char::is_control) {
+            return Err(MissingSecret::Unfit(source.to_string()));
+        }
+        Ok(self.keep(text))
+    }
+
+    /// The headers with each `${NAME}` replaced by what the variable holds. What a variable held is a secret from here on.
+    pub(crate) fn headers(&mut self, headers: &BTreeMap<String, String>) -> Result<Vec<(String, String)>, MissingSecret> {
+        headers.iter().map(|(name, value)| Ok((name.clone(), self.expand(value)?))).collect()
+    }
+
+    fn expand(&mut self, value: &str) -> Result<String, MissingSecret> {
+        let (mut expanded, mut rest) = (String::new(), value);
+        while let Some((before, after)) = rest.split_once("${") {
+            let Some((name, after)) = after.split_once('}') else { break };
+            let held = variable(name).ok_or_else(|| MissingSecret::Variable(name.to_owned()))?;
+            if held.chars().any(char::is_control) {
+                return Err(MissingSecret::Unfit(name.to_owned()));
+            }
+            expanded = expanded + before + self.keep(held).expose_secret();
+            rest = after;
+        }
+        Ok(expanded + rest)
+    }
+
+    /// The text without the secrets.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        let hide = |text: String, secret: &SecretString| text.replace(secret.expose_secret(), HIDDEN);
+        self.0.iter().fold(text.to_owned(), hide)
+    }
+
+    /// The value without the secrets, in names of fields, too.
+    pub(crate) fn hide_in(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.hide(&text)),
+            Value::Array(items) => items.into_iter().map(|item| self.hide_in(item)).collect(),
+            Value::Object(fields) => fields.into_iter().map(|(name, value)| (self.hide(&name), self.hide_in(value))).collect(),
+            other => other,
+        }
+    }
+
+    /// Takes from the front of a text that is still growing what can be shown: its end stays, if a secret may begin there.
+    pub(crate) fn settled(&self, growing: &mut String) -> String {
+        let hidden = self.hide(growing);
+        let begins = |at: usize| hidden.get(at..).is_some_and(|end| self.0.iter().any(|secret| secret.expose_secret().starts_with(end)));
+        let held = (0..hidden.len()).skip(hidden.len().saturating_sub(self.longest())).find(|at| begins(*at)).unwrap_or(hidden.len());
+        let (shown, rest) = hidden.split_at_checked(held).unwrap_or((&hidden, ""));
+        *growing = rest.to_owned();
+        shown.to_owned()
+    }
+
+    fn longest(&self) -> usize {
+        self.0.iter().map(|secret| secret.expose_secret().len()).max().unwrap_or(0)
+    }
+
+    fn keep(&mut self, text: String) -> SecretString {
+        let secret = SecretString::from(text);
+        if secret.expose_secret().len() >= SHORTEST {
+            self.0.push(secret.clone());
+            // The longest first: one may be part of another.
+            self.0.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
+        }
+        secret
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
+fn content(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    File::open(path).ok()?.take(LONGEST_FILE).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    const KEY: &str = "sk-secret-0123456789";
+
+    fn secrets() -> Secrets {
+        let mut secrets = Secrets::default();
+        let _ = secrets.keep(KEY.to_owned());
+        secrets
+    }
+
+    #[test]
+    fn nobody_sees_a_secret() {
+        let secrets = secrets();
+        assert_eq!(secrets.hide(&format!("bad key {KEY}, twice {KEY}")), "bad key [redacted], twice [redacted]");
+        assert_eq!(secrets.hide_in(json!({ KEY: [KEY, 1] })), json!({ "[redacted]": ["[redacted]", 1] }));
+        assert_eq!(format!("{secrets:?}"), "Secrets(1)");
+    }
+
+    #[test]
+    fn a_secret_that_comes_letter_by_letter_is_not_seen_either() {
+        let secrets = secrets();
+        let text = format!("Your key: {KEY}. And sk-, which is none: é.");
+        let (mut growing, mut shown) = (String::new(), String::new());
+        for letter in text.chars() {
+            growing.push(letter);
+            shown += &secrets.settled(&mut growing);
+        }
+        shown += &secrets.hide(&growing);
+        assert_eq!(shown, text.replace(KEY, HIDDEN));
+    }
+
+    #[test]
+    fn what_may_begin_a_secret_waits_and_the_rest_does_not() {
+        let (secrets, mut growing) = (secrets(), "it is sk-se".to_owned());
+        assert_eq!((secrets.settled(&mut growing).as_str(), growing.as_str()), ("it is ", "sk-se"));
+        let mut growing = "nothing".to_owned();
+        assert_eq!((Secrets::default().settled(&mut growing).as_str(), growing.as_str()), ("nothing", ""));
+    }
+
+    #[test]
+    fn variables_are_expanded_and_become_secrets() {
+        // A variable that every test run has.
+        let path = env::var("PATH").unwrap();
+        let mut secrets = Secrets::default();
+        let headers = BTreeMap::from([("x-a".to_owned(), "<${PATH}> ${".to_owned()), ("x-b".to_owned(), "plain".to_owned())]);
+        let expanded = secrets.headers(&headers).unwrap();
+        assert_eq!(expanded, [("x-a".to_owned(), format!("<{path}> ${{")), ("x-b".to_owned(), "plain".to_owned())]);
+        assert_eq!(secrets.hide(&path), HIDDEN);
+        let missing = BTreeMap::from([("x-a".to_owned(), "${NO_SUCH_VARIABLE_HERE}".to_owned())]);
+        assert_eq!(secrets.headers(&missing), Err(MissingSecret::Variable("NO_SUCH_VARIABLE_HERE".to_owned())));
+    }
+
+    #[test]
+    fn a_key_in_a_file_is_read_without_the_white_space_around_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("key"), format!("{KEY}\n")).unwrap();
+        std::fs::write(folder.path().join("two"), "a\nb").unwrap();
+        let mut secrets = Secrets::default();
+        let mut read = |name: &str| secrets.key(&KeySource::File(name.into()), folder.path()).map(|key| key.expose_secret().to_owned());
+        assert_eq!(read("key").unwrap(), KEY);
+        assert_eq!(read("none"), Err(MissingSecret::File("none".to_owned())));
+        assert_eq!(read("two"), Err(MissingSecret::Unfit("file:two".to_owned())));
+    }
+}
