@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        agents, ask, backup, bench, cancel, completions, context, dead, doctor, erase, history, init, lint, list, notify, post, progress,
-        route, schema, serve, status, trust, up, verify, watch,
+        agents, ask, attachment, backup, bench, cancel, completions, context, dead, doctor, erase, history, inbox, init, lint, list, mcp, notify, post, progress,
+        reply, route, schema, serve, status, trust, up, verify, watch,
     },
     options::Global,
 };
@@ -45,6 +45,12 @@ pub(crate) enum Command {
     List(list::List),
     /// Cancel a query
     Cancel(cancel::Cancel),
+    /// Reply to an agent that asks about a query
+    Reply(reply::Reply),
+    /// List what waits for you, take it and answer it: a person as an agent
+    Inbox(inbox::Inbox),
+    /// List what goes with a query and its answer, or write one of it to a file
+    Attachment(attachment::Fetch),
     /// List dead letters, or ask one again
     Dead(dead::Dead),
     /// Remove the record of a query for good
@@ -77,6 +83,8 @@ pub(crate) enum Command {
     Doctor(doctor::Doctor),
     /// Write a commented agentbus.toml
     Init(init::Init),
+    /// Let a Claude Code, Codex or other MCP session sit at the bus as an agent
+    Mcp(mcp::Mcp),
     /// Print a script that completes these commands in a shell
     Completions(completions::Completions),
     /// Kill the commands of an agent host when it is gone
@@ -101,6 +109,7 @@ impl Command {
             | Self::Status(status::Status { json, .. })
             | Self::History(history::History { json, .. })
             | Self::List(list::List { json, .. })
+            | Self::Attachment(attachment::Fetch { json, .. })
             | Self::Agents(agents::Agents { json, .. })
             | Self::Route(route::Route { json, .. })
             | Self::Erase(erase::Erase { json, .. })
@@ -109,6 +118,8 @@ impl Command {
             | Self::Restore(backup::Restore { json, .. })
             | Self::Doctor(doctor::Doctor { json, .. })
             | Self::Cancel(cancel::Cancel { json, .. })
+            | Self::Reply(reply::Reply { json, .. })
+            | Self::Inbox(inbox::Inbox { json, .. })
             | Self::Progress(progress::Progress { json, .. })
             | Self::Notify(notify::Notify { json, .. })
             | Self::Schema(schema::Schema { json, .. })
@@ -131,6 +142,6 @@ impl Command {
 
     /// Whether it runs until it is told to stop.
     pub(crate) const fn is_service(&self) -> bool {
-        matches!(self, Self::Up(_) | Self::Serve(_))
+        matches!(self, Self::Up(_) | Self::Serve(_) | Self::Mcp(_))
     }
 }

@@ -26,11 +26,18 @@ pub(crate) struct Place {
     space: Option<String>,
 }
 
+impl Place {
+    /// Whether nothing named it.
+    pub(crate) fn is_guess(&self) -> bool {
+        self.how == GUESS
+    }
+}
+
 /// Connects as `name` to the bus that the options, this directory or the environment name.
 pub(crate) async fn connect(global: &Global, name: Name) -> Result<Bus, Failure> {
     let place = find(global)?;
     // The default is a guess, and may be another project's bus: that is said in any case.
-    if (printer::is_watched() && place.how != "--nats") || place.how == GUESS {
+    if (printer::is_watched() && place.how != "--nats") || place.is_guess() {
         printer::say(format!("bus: {} ({})", shown(&place.url), place.how));
     }
     join(global, place, name).await
@@ -85,7 +92,7 @@ pub(crate) fn options_at(global: &Global, url: &str, name: Name) -> Result<Optio
 }
 
 /// What was typed wins over what was found.
-fn at(global: &Global, place: Place, name: Name) -> Result<Options, Failure> {
+pub(crate) fn at(global: &Global, place: Place, name: Name) -> Result<Options, Failure> {
     let mut options = Options::new(place.url, name);
     options.space = match (&global.space, place.space) {
         (Some(space), _) => space.clone(),

@@ -107,19 +107,25 @@ impl Crew {
 /// How many agents there are, and what they do: "3 agents; 2 answer from facts only, 1 runs a command".
 fn summary(handlers: &[Handler]) -> String {
     let total = handlers.len();
-    let commands = handlers.iter().filter(|handler| **handler == Handler::Exec).count();
-    let facts = total - commands;
-    let mut text = format!("{total} {}; ", if total == 1 { "agent" } else { "agents" });
-    if facts > 0 || commands == 0 {
-        text.push_str(&format!("{facts} {} from facts only", if facts == 1 { "answers" } else { "answer" }));
-    }
-    if commands > 0 {
-        let and = if facts > 0 { ", " } else { "" };
-        let verb = if commands == 1 { "runs a command" } else { "run commands" };
-        text.push_str(&format!("{and}{commands} {verb}"));
-    }
-    text
+    let told = |(handler, one, many): &(Handler, &str, &str)| {
+        let count = handlers.iter().filter(|each| **each == *handler).count();
+        (count > 0).then(|| format!("{count} {}", if count == 1 { one } else { many }))
+    };
+    let told: Vec<_> = WORK.iter().filter_map(told).collect();
+    let work = if told.is_empty() { "none does any work".to_owned() } else { told.join(", ") };
+    format!("{total} {}; {work}", if total == 1 { "agent" } else { "agents" })
 }
+
+/// What an agent of each handler does, and what several do.
+const WORK: [(Handler, &str, &str); 7] = [
+    (Handler::Context, "answers from facts only", "answer from facts only"),
+    (Handler::Exec, "runs a command", "run commands"),
+    (Handler::ClaudeCode, "runs Claude Code", "run Claude Code"),
+    (Handler::Llm, "asks a model", "ask models"),
+    (Handler::Http, "calls a URL", "call URLs"),
+    (Handler::Mailbox, "waits for a person", "wait for people"),
+    (Handler::Synadia, "is elsewhere", "are elsewhere"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -137,5 +143,6 @@ mod tests {
         assert_eq!(agents(1, 1), "2 agents; 1 answers from facts only, 1 runs a command");
         assert_eq!(agents(0, 2), "2 agents; 2 run commands");
         assert_eq!(agents(1, 0), "1 agent; 1 answers from facts only");
+        assert_eq!(summary(&[Handler::Mailbox, Handler::Llm, Handler::Llm]), "3 agents; 2 ask models, 1 waits for a person");
     }
 }

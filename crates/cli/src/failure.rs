@@ -59,6 +59,11 @@ impl Failure {
         self
     }
 
+    /// The same as data.
+    pub(crate) fn into_problem(self) -> Problem {
+        self.problem
+    }
+
     /// What happened.
     pub(crate) fn message(&self) -> &str {
         &self.problem.message
@@ -108,7 +113,7 @@ impl From<agentbus::Error> for Failure {
         let exit = match error.code() {
             _ if error.is_unavailable() => Exit::Unreachable,
             "auth" | "tls" | "unreadable_file" | "forbidden" | "ledger_settings" | "storage_full" => Exit::Unreachable,
-            "bad_name" | "bad_id" | "bad_subject" | "schema_violation" | "malformed_json" | "usage" | "writer" => Exit::Usage,
+            "bad_name" | "bad_id" | "bad_subject" | "schema_violation" | "malformed_json" | "usage" | "writer" | "attachment_twice" => Exit::Usage,
             _ => Exit::Ended,
         };
         Self { exit, problem: error.problem(), about: None }

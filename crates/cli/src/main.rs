@@ -7,6 +7,7 @@ mod bus;
 mod commands;
 mod crew;
 mod embedded;
+mod enclosed;
 mod failure;
 mod home;
 mod keeping;

@@ -73,14 +73,15 @@ fn unknown(name: &Name, roster: &Roster) -> Failure {
 
 fn row(Presence { card, instances, waiting }: &Presence) -> [String; 8] {
     // One that takes no more is on its way out; what it still has in hand counts.
-    let live = instances.iter().filter(|one| one.capacity > 0).count();
+    let live = instances.iter().filter(|one| one.capacity > 0 || one.pulls).count();
     let (load, capacity) = instances.iter().fold((0, 0), |(load, capacity), one| (load + one.load, capacity + one.capacity));
     let short = |text: &str| show::cut(&show::plain(text), CELL);
     [
         card.agent.to_string(),
         short(&card.handler),
         live.to_string(),
-        format!("{load}/{capacity}"),
+        // Who fetches its work has no measure of it.
+        if instances.iter().any(|one| !one.pulls) { format!("{load}/{capacity}") } else { load.to_string() },
         trouble(instances),
         waiting.to_string(),
         short(&card.answers.join(", ")),

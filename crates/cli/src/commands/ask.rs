@@ -1,13 +1,20 @@
-//! `agentbus ask`: posts a query, shows progress while it runs, prints the answer.
+//! `agentbus ask`: posts a query, shows progress while it runs, prints the answer. What the agent asks back is `prompt`'s.
 
-use std::{process::ExitCode, time::Duration};
+mod prompt;
+
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use agentbus::{Asking, Bus, Ended, Event, QueryId, State};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use self::prompt::Prompt;
 use crate::{
     bus,
+    enclosed::Enclosed,
     failure::{Exit, Failure},
     options::{Global, Question},
     printer, show,
@@ -21,6 +28,8 @@ pub(crate) struct Ask {
     question: Question,
     #[command(flatten)]
     spread: Spread,
+    #[command(flatten)]
+    enclosed: Enclosed,
     /// Print the whole record as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -31,14 +40,17 @@ pub(crate) struct Ask {
 
 impl Ask {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
-        let query = match self.text {
+        let mut query = match self.text {
             Some(text) => Some(self.spread.of(self.question.query(super::text(text).await?)?)?),
             None => None,
         };
         let bus = bus::connect(global, self.question.from.from.clone()).await?;
+        if let Some(query) = &mut query {
+            self.enclosed.enclose(&bus, query).await?;
+        }
         // From here on, so that a query that the ledger may have is never left without its id told.
         let stop = super::told_to_stop();
-        let spinner = spinner();
+        let mut spinner = spinner();
         let mut asking = match (query, self.question.id) {
             (Some(query), _) => bus.ask(query).await?,
             (None, Some(id)) => bus.follow(id).await?,
@@ -46,7 +58,7 @@ impl Ask {
         };
         let id = asking.id();
         let ended = tokio::select! {
-            ended = follow(&mut asking, &spinner) => ended?,
+            ended = follow(&bus, &mut asking, &mut spinner) => ended?,
             stop = stop => {
                 stop?;
                 spinner.finish_and_clear();
@@ -60,27 +72,56 @@ impl Ask {
     }
 }
 
-/// Shows what happens until the ledger has the ending.
-async fn follow(asking: &mut Asking, spinner: &ProgressBar) -> Result<Ended, Failure> {
-    let id = asking.id();
+/// Shows what happens until the ledger has the ending, and passes on what is typed for the agent.
+async fn follow(bus: &Bus, asking: &mut Asking, spinner: &mut ProgressBar) -> Result<Ended, Failure> {
+    let (id, begun) = (asking.id(), Instant::now());
     let before = if asking.receipt().repeated { "was posted before" } else { "posted" };
     tell(spinner, &format!("{id} {before}"));
+    let mut prompt = Prompt::default();
+    // Whoever follows it later is asked what is open by then.
+    if asking.receipt().repeated {
+        for question in bus.status(id).await.map(|record| record.questions).unwrap_or_default() {
+            put(&mut prompt, spinner, id, question);
+        }
+    }
     loop {
-        let event = asking.next().await.map_err(|error| {
+        if spinner.is_finished() && !prompt.is_open() {
+            *spinner = self::spinner().with_elapsed(begun.elapsed());
+        }
+        let event = tokio::select! {
+            event = asking.next() => event,
+            line = prompt.line(), if prompt.is_open() => {
+                prompt.answer(bus, asking, &line).await;
+                continue;
+            }
+        };
+        let event = event.map_err(|error| {
             Failure::from(error).hint(format!("The query is safe in the ledger; ask for it later: agentbus ask --id {id}"))
         })?;
         match event {
             Event::Accepted(agent) => tell(spinner, &format!("{agent} has taken it")),
-            Event::Progress(progress) => tell(spinner, &format!("{}: {}", progress.agent, show::progress(&progress))),
-            Event::Question(question) => tell(spinner, &format!("{} asks: {}", question.agent, show::plain(&question.text))),
+            Event::Progress(progress) => {
+                tell(spinner, &format!("{}: {}", progress.agent, show::progress(&progress)));
+                progress.defaulted.into_iter().for_each(|question| prompt.withdraw(question));
+            }
+            Event::Question(question) => put(&mut prompt, spinner, id, question),
             Event::Ended(ended) => return Ok(*ended),
         }
     }
 }
 
+/// Shows a question. A spinner would write over what is being typed, so it goes.
+fn put(prompt: &mut Prompt, spinner: &ProgressBar, id: QueryId, question: protocol::message::Question) {
+    spinner.finish_and_clear();
+    prompt.put(id, question);
+}
+
 async fn print(bus: &Bus, ended: &Ended, json: bool) -> Result<(), Failure> {
     if json {
-        printer::json(&bus.status(ended.id).await?);
+        let mut record = bus.status(ended.id).await?;
+        // With a result that was too large for its message, too.
+        record.answer.clone_from(&ended.answer);
+        printer::json(&record);
     } else {
         show::answer(ended);
     }

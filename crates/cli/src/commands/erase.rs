@@ -28,6 +28,8 @@ pub(crate) struct Erase {
 #[derive(Default, Deserialize)]
 struct Erased {
     messages: usize,
+    #[serde(default)]
+    pieces: usize,
     sequences: Vec<(u64, u64)>,
 }
 
@@ -47,10 +49,11 @@ impl Erase {
             printer::json(&erased);
             return Ok(ExitCode::SUCCESS);
         }
-        let Erased { messages, sequences } = serde_json::from_value(erased).unwrap_or_default();
+        let Erased { messages, pieces, sequences } = serde_json::from_value(erased).unwrap_or_default();
         let ranges = sequences.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from} to {to}") });
         let ranges = ranges.collect::<Vec<_>>().join(", ");
-        printer::data(format!("{}  erased: {}, sequences {ranges}", self.id, show::count(messages, "message")));
+        let attached = if pieces > 0 { format!("; {} of attachments", show::count(pieces, "piece")) } else { String::new() };
+        printer::data(format!("{}  erased: {}, sequences {ranges}{attached}", self.id, show::count(messages, "message")));
         Ok(ExitCode::SUCCESS)
     }
 }

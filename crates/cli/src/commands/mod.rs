@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod ask;
+pub(crate) mod attachment;
 pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod cancel;
@@ -11,12 +12,15 @@ pub(crate) mod dead;
 pub(crate) mod doctor;
 pub(crate) mod erase;
 pub(crate) mod history;
+pub(crate) mod inbox;
 pub(crate) mod init;
 pub(crate) mod lint;
 pub(crate) mod list;
+pub(crate) mod mcp;
 pub(crate) mod notify;
 pub(crate) mod post;
 pub(crate) mod progress;
+pub(crate) mod reply;
 pub(crate) mod route;
 pub(crate) mod schema;
 pub(crate) mod serve;
@@ -47,6 +51,8 @@ pub(crate) async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failur
         Command::History(history) => history.run(&global).await,
         Command::List(list) => list.run(&global).await,
         Command::Cancel(cancel) => cancel.run(&global).await,
+        Command::Inbox(inbox) => inbox.run(&global).await,
+        Command::Reply(reply) => reply.run(&global).await,
         Command::Progress(progress) => progress.run(&global).await,
         Command::Notify(notify) => notify.run(&global).await,
         Command::Agents(agents) => agents.run(&global).await,
@@ -55,6 +61,7 @@ pub(crate) async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failur
         Command::Context(context) => context.run(&global).await,
         Command::Schema(schema) => schema.run(),
         Command::Trust(trust) => trust.run(),
+        Command::Attachment(fetch) => fetch.run(&global).await,
         Command::Dead(dead) => dead.run(&global).await,
         Command::Erase(erase) => erase.run(&global).await,
         Command::Verify(verify) => verify.run(&global).await,
@@ -62,7 +69,8 @@ pub(crate) async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failur
         Command::Restore(restore) => restore.run(&global).await,
         Command::Bench(bench) => bench.run(&global).await,
         Command::Doctor(doctor) => doctor.run(&global).await,
-        Command::Init(init) => init.run(),
+        Command::Init(init) => init.run().await,
+        Command::Mcp(mcp) => mcp.run(&global).await,
         Command::Completions(completions) => completions.run(),
         Command::Warden => {
             handlers::warden::watch(std::io::stdin().lock());

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bus,
+    enclosed::Enclosed,
     failure::Failure,
     options::{Global, Question},
     printer,
@@ -24,6 +25,8 @@ pub(crate) struct Post {
     question: Question,
     #[command(flatten)]
     spread: Spread,
+    #[command(flatten)]
+    enclosed: Enclosed,
     /// A file with the whole query as JSON, its requester too; - for standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "to", "request_type", "tags", "timeout", "id", "priority"], conflicts_with_all = spread::ALL)]
     file: Option<PathBuf>,
@@ -37,7 +40,7 @@ pub(crate) struct Post {
 
 impl Post {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
-        let query = match (&self.file, self.text) {
+        let mut query = match (&self.file, self.text) {
             (Some(file), _) => {
                 let query = read(file).await?;
                 agree(&self.question.from.from, &query.requesting_agent)?;
@@ -46,6 +49,7 @@ impl Post {
             (None, text) => self.spread.of(self.question.query(super::text(text.unwrap_or_default()).await?)?)?,
         };
         let bus = bus::connect(global, query.requesting_agent.clone()).await?;
+        self.enclosed.enclose(&bus, &mut query).await?;
         let receipt = bus.post(query).await?;
         bus.close().await;
         if self.json {

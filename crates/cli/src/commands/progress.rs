@@ -44,7 +44,7 @@ impl Progress {
 }
 
 /// Reads what is reported, before anything is sent.
-fn object(text: &str) -> Result<Extra, Failure> {
+pub(super) fn object(text: &str) -> Result<Extra, Failure> {
     let wrong =
         |code, why: String| Failure::usage(code, why).hint("Give an object of names and values, as in '{\"epoch\": 3, \"loss\": 0.21}'");
     match schema::body(text.as_bytes()) {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    ending,
+    attached, ending,
     fact::{EVIDENCE, Quoted},
     fields::Fields,
     parts,
@@ -35,6 +35,7 @@ pub(super) fn text(ended: &Ended) -> String {
     if let Some(answer) = &ended.answer {
         content(&mut out, answer.result.as_ref(), &answer.facts, &answer.unknown);
         parts::show(&mut out, &answer.parts);
+        attached::show(&mut out, ended.id, &answer.attachments);
     }
     out.finish()
 }

@@ -36,13 +36,17 @@ pub(super) fn text(presence: &Presence) -> String {
     out.finish()
 }
 
-fn live(Instance { instance, capacity, load, heard_at, trouble }: &Instance) -> String {
+fn live(Instance { instance, capacity, pulls, load, heard_at, trouble }: &Instance) -> String {
     let trouble = match trouble {
         Some(Trouble::Deaf) => red("; deaf: it did not accept its last assignment"),
         Some(Trouble::Stalled) => red("; stalled: it took work and showed no progress for too long"),
         None => String::new(),
     };
-    let hands = if *capacity == 0 { format!("leaving, {load} in hand") } else { format!("{load} of {capacity} in hand") };
+    let hands = match capacity {
+        _ if *pulls => format!("takes what it asks for, {load} in hand"),
+        0 => format!("leaving, {load} in hand"),
+        capacity => format!("{load} of {capacity} in hand"),
+    };
     format!("{}: {hands}, heard {}{trouble}", instance.as_str(), moment(*heard_at))
 }
 

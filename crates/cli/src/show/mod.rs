@@ -8,6 +8,7 @@
 
 mod amount;
 mod answer;
+mod attached;
 mod card;
 mod dead;
 mod decision;
@@ -18,6 +19,7 @@ mod fact;
 mod fields;
 mod gist;
 mod history;
+mod inbox;
 mod kin;
 mod nearest;
 mod parts;
@@ -44,7 +46,7 @@ pub(crate) use nearest::nearest;
 pub(crate) use plain::{cut, plain};
 pub(crate) use style::{green, red, yellow};
 pub(crate) use table::table;
-pub(crate) use time::age;
+pub(crate) use time::{age, moment};
 
 use crate::printer;
 
@@ -61,6 +63,16 @@ pub(crate) fn record(record: &Record, tree: Option<&Tree>) {
 /// Prints everything that happened to a query.
 pub(crate) fn history(record: &Record, tree: Option<&Tree>) {
     printer::data(history::text(record, tree));
+}
+
+/// A line of an inbox.
+pub(crate) fn inbox_row(record: &Record, lease_until: Option<Timestamp>, now: Timestamp) -> [String; 6] {
+    inbox::row(record, lease_until, now)
+}
+
+/// Prints a query for whoever has taken it.
+pub(crate) fn inbox_query(record: &Record, lease_until: Option<Timestamp>) {
+    printer::data(inbox::query(record, lease_until));
 }
 
 /// Draws a query with all that was asked on its behalf.

@@ -1,11 +1,11 @@
 //! Where a query stands.
 
-use agentbus::{Record, Tree};
+use agentbus::{Attachment, Record, Tree};
 use protocol::{Attempt, DEFAULT_ATTEMPTS};
 use serde_json::Value;
 
 use super::{
-    ending,
+    attached, ending,
     fields::Fields,
     gist::short,
     kin,
@@ -23,6 +23,8 @@ pub(super) fn text(record: &Record, tree: Option<&Tree>) -> String {
         out.line(ending::text(record.state, record.answer.as_deref(), record.close.as_ref()).trim_end());
     }
     kin::parts(&mut out, record, tree);
+    let answer = record.answer.iter().flat_map(|answer| answer.attachments.iter().chain(&answer.result_at));
+    attached::show(&mut out, record.id, answer);
     out.finish()
 }
 
@@ -31,9 +33,13 @@ pub(super) fn head(out: &mut Fields, record: &Record, tree: Option<&Tree>) {
     out.line(format_args!("{}  {}", style::bold(record.id), style::state(record.state)));
     out.field("asked by", format_args!("{}, {}", record.requester, moment(record.posted_at)));
     out.field("question", question(&record.query));
+    out.field("attached", attached::gist(&posted(record)));
     kin::head(out, record, tree);
     out.field("replays", record.query.get("replays").and_then(Value::as_str).map(plain).unwrap_or_default());
     out.field("waits for", record.waiting_for.as_deref().map(plain).unwrap_or_default());
+    for asked in &record.questions {
+        out.field(&format!("asks {}", asked.question), short(&asked.text));
+    }
     if let Some(last) = record.attempts.last() {
         out.field("agent", &last.agent);
         let spent = record.attempts.iter().filter(|attempt| attempt.accepted_at.is_some()).count();
@@ -56,6 +62,11 @@ pub(super) fn outcome(attempt: &Attempt) -> String {
 pub(super) fn standing(attempt: &Attempt) -> String {
     let outcome = attempt.outcome.map(|outcome| format!(", {}", word(&outcome))).unwrap_or_default();
     format!("{}{outcome}", word(&attempt.state))
+}
+
+/// What goes with the query.
+fn posted(record: &Record) -> Vec<Attachment> {
+    record.query.get("attachments").cloned().and_then(|all| serde_json::from_value(all).ok()).unwrap_or_default()
 }
 
 fn question(query: &Value) -> String {

@@ -5,9 +5,11 @@ use std::time::Duration;
 use agentbus::Presence;
 use jiff::SignedDuration;
 use nats::{
-    Survey,
+    Described, Survey,
     server::{self, Found, MIN_VERSION, Origin},
 };
+
+use serde_json::Value;
 
 use super::{
     look::{Coordinator, Seen, Server, Store},
@@ -52,6 +54,7 @@ fn of_bus(server: &Server) -> Vec<Check> {
         Ok(Some(survey)) => {
             checks.push(ledger(survey));
             checks.push(room(survey, server.store.as_ref()));
+            checks.extend(server.attached.as_ref().map(attached));
             checks.extend(server.store.as_ref().and_then(sync));
             checks.push(clock(survey.ahead, survey.took));
         }
@@ -141,6 +144,19 @@ fn room(survey: &Survey, store: Option<&Store>) -> Check {
         }
         _ => Check::ok(name, seen),
     }
+}
+
+fn attached(described: &Described) -> Check {
+    let name = "attachments";
+    let (used, allowed) = (described.count("bytes"), described.config.get("max_bytes").and_then(Value::as_u64).unwrap_or_default());
+    let pieces = count(usize::try_from(described.count("messages")).unwrap_or(usize::MAX), "piece");
+    let seen = format!("{pieces}, {} of {} used", bytes(used), bytes(allowed));
+    // What is refused then is only what is too large for a message.
+    if allowed > 0 && used >= allowed / 100 * 90 {
+        let mend = "erase records whose attachments nobody needs, or raise max_bytes of the stream ('nats stream edit')";
+        return Check::warning(name, format!("{seen}: when it is full, large attachments and answers are refused"), mend);
+    }
+    Check::ok(name, seen)
 }
 
 fn sync(store: &Store) -> Option<Check> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agentbus::{Bus, Name, Presence};
 use nats::{
-    Survey,
+    Described, Survey,
     server::{self, Finder, Found},
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Server {
     pub(super) version: String,
     pub(super) space: String,
     pub(super) ledger: Result<Option<Survey>, nats::Error>,
+    /// The store of attachments; none where none has been needed yet, or it may not be looked at.
+    pub(super) attached: Option<Described>,
     pub(super) coordinator: Coordinator,
     pub(super) agents: Result<Vec<Presence>, agentbus::Error>,
     /// Where the server keeps its store, if it is the embedded one of a directory of ours.
@@ -83,8 +85,11 @@ async fn program() -> (Result<Option<Found>, server::Error>, Vec<String>) {
 impl Server {
     async fn look(bus: &Bus, url: &str) -> Self {
         let connection = bus.connection();
-        let (ledger, coordinator, agents) = tokio::join!(connection.survey(), coordinator(bus), bus.agents());
-        Self { version: connection.server_version(), space: connection.space().to_string(), ledger, coordinator, agents, store: store(url) }
+        let blobs = connection.space().blobs();
+        let (ledger, attached, coordinator, agents) =
+            tokio::join!(connection.survey(), connection.stream(&blobs), coordinator(bus), bus.agents());
+        let attached = attached.ok().flatten();
+        Self { version: connection.server_version(), space: connection.space().to_string(), ledger, attached, coordinator, agents, store: store(url) }
     }
 }
 

@@ -1,4 +1,5 @@
-//! `agentbus init`: writes a commented `agentbus.toml`, in which everything is still switched off.
+//! `agentbus init`: writes a commented `agentbus.toml`. What should do the work of agents that say nothing about it is
+//! looked for, chosen and explained; everything else in it is still switched off.
 
 use std::{
     fs::File,
@@ -8,8 +9,10 @@ use std::{
 };
 
 use clap::Args;
+use handlers::detect::{self, Choice};
+use roster::Handler;
 
-use crate::{failure::Failure, printer};
+use crate::{failure::Failure, printer, show};
 
 /// The file's name.
 const NAME: &str = "agentbus.toml";
@@ -23,18 +26,32 @@ pub(crate) struct Init {
     /// Where to write it
     #[arg(value_name = "DIR", default_value = ".")]
     folder: PathBuf,
+    /// What does the work of agents that say nothing about it. Default: what is found here, a key for a model, Claude
+    /// Code or a model's server; without any of them, context
+    #[arg(long, value_name = "NAME")]
+    handler: Option<Handler>,
     /// Replace the file that is there
     #[arg(long)]
     force: bool,
 }
 
 impl Init {
-    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+    pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
         // As it would be typed: not ./agentbus.toml.
         let file = if self.folder == Path::new(".") { PathBuf::from(NAME) } else { self.folder.join(NAME) };
-        write(&file, self.force).map_err(|error| self.refused(&file, &error))?;
+        // Before looking around: a key need not travel for nothing.
+        let mut out = open(&file, self.force).map_err(|error| self.refused(&file, &error))?;
+        let choice = match self.handler {
+            Some(handler) => Choice { handler, provider: None, url: None, model: None, why: "you said so".to_owned() },
+            None => detect::detect().await,
+        };
+        out.write_all(chosen(&choice).as_bytes()).map_err(|error| self.refused(&file, &error))?;
         printer::data(file.display().to_string());
-        printer::say("everything in it is commented out; take the '#' off what you want to change, then: agentbus up");
+        printer::say(show::plain(&format!("agents that say nothing about it are done by {}: {}", choice.handler, choice.why)));
+        if choice.handler == Handler::ClaudeCode {
+            printer::say("Claude Code can change files and run programs: 'agentbus trust .' shows what these agents may do, and allows it");
+        }
+        printer::say("everything else is commented out; take the '#' off what you want to change, then: agentbus up");
         Ok(ExitCode::SUCCESS)
     }
 
@@ -51,9 +68,31 @@ impl Init {
     }
 }
 
-fn write(file: &Path, force: bool) -> io::Result<()> {
-    let mut out = if force { File::create(file) } else { File::create_new(file) }?;
-    out.write_all(TEMPLATE.as_bytes())
+fn open(file: &Path, force: bool) -> io::Result<File> {
+    if force { File::create(file) } else { File::create_new(file) }
+}
+
+/// The template with the choice in it. `context` is what nobody needs to say.
+fn chosen(choice: &Choice) -> String {
+    if choice.handler == Handler::Context {
+        return TEMPLATE.to_owned();
+    }
+    let text = |value: &str| toml::Value::from(value).to_string();
+    // The names of models come from elsewhere, and a comment ends with its line.
+    let why: String = choice.why.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut lines = format!("# Chosen by init: {why}.\nhandler = {}\n", text(choice.handler.as_str()));
+    let mut set = |key: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            lines.push_str(&format!("{key} = {}\n", text(value)));
+        }
+    };
+    set("provider", choice.provider.map(roster::Provider::as_str));
+    set("url", choice.url.as_deref());
+    set("model", choice.model.as_deref());
+    if choice.handler == Handler::Llm && choice.model.is_none() {
+        lines.push_str("#model = \"…\"\n");
+    }
+    TEMPLATE.replacen("#[defaults]\n", "[defaults]\n", 1).replacen("#handler = \"context\"\n", &lines, 1)
 }
 
 #[cfg(test)]
@@ -80,11 +119,34 @@ mod tests {
         let (config, found) = Config::parse(Path::new(NAME), &switched_on());
         assert_eq!(found, Vec::new());
         let mut agents = [roster::parse(Path::new("qa.md"), "---\nname: qa\n---\n").0.unwrap()];
-        // The three examples are agents that nobody has, and so is the one that the alias stands for.
-        assert_eq!(config.apply(&mut agents).len(), 4);
+        // The four examples are agents that nobody has, and so is the one that the alias stands for.
+        assert_eq!(config.apply(&mut agents).len(), 5);
         let bus = &agents.first().unwrap().bus;
         assert_eq!((bus.handler, bus.capacity(), bus.lease()), (Some(Handler::default()), DEFAULT_CAPACITY, DEFAULT_LEASE));
         assert!(bus.capacity.is_some() && bus.lease.is_some());
+    }
+
+    #[test]
+    fn what_was_chosen_is_switched_on_and_nothing_else() {
+        let choice = Choice {
+            handler: Handler::Llm,
+            provider: Some(roster::Provider::OpenAi),
+            url: Some("http://127.0.0.1:8000/v1".to_owned()),
+            model: Some("a\"model\nhandler = \"exec".to_owned()),
+            why: "it is\nthere".to_owned(),
+        };
+        let (config, found) = Config::parse(Path::new(NAME), &chosen(&choice));
+        let mut agents = [roster::parse(Path::new("qa.md"), "---\nname: qa\n---\n").0.unwrap()];
+        assert_eq!((config.apply(&mut agents), found), (Vec::new(), Vec::new()));
+        let bus = &agents.first().unwrap().bus;
+        assert_eq!((bus.handler(), bus.provider, bus.url.clone(), bus.model.clone()), (Handler::Llm, choice.provider, choice.url, choice.model));
+        assert_eq!(bus.capacity, None);
+    }
+
+    #[test]
+    fn without_anything_the_template_stays_as_it_is() {
+        let nothing = Choice { handler: Handler::Context, provider: None, url: None, model: None, why: String::new() };
+        assert_eq!(chosen(&nothing), TEMPLATE);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `agentbus verify`: whether everything that was ever stored is accounted for, and every history legal.
 //!
-//! It reads the whole ledger and the whole archive, and writes nothing. `history` has the rules, once more and
+//! It reads the whole ledger, the whole archive and every piece of an attachment, and writes nothing. `history` has the rules, once more and
 //! apart from those by which the bus runs; `report` says what was found.
 
+mod attached;
 mod history;
 mod report;
 
@@ -15,6 +16,7 @@ use ledger::Pack;
 use nats::{Account, Archive, Connection, Step};
 
 use self::{
+    attached::Attached,
     history::{History, Suspicion},
     report::{Finding, Report},
 };
@@ -50,21 +52,23 @@ impl Verify {
 }
 
 async fn verify(connection: &Connection) -> Result<Report, Failure> {
-    let (mut histories, mut unreadable) = (History::default(), Vec::new());
+    let (mut histories, mut unreadable, mut attached) = (History::default(), Vec::new(), Attached::default());
     let mut account = connection
         .verify_ledger(|step| {
             unreadable.extend(unread(step));
             if let Step::Entry(entry) = step {
                 histories.hear(entry);
+                attached.hear(entry);
             }
         })
         .await?;
-    let mut moved = Moved::new(connection);
+    let mut moved = Moved::new(connection, attached);
     connection.verify_archive(&mut account, |id, pack| moved.hear(id, pack)).await?;
     let now = Timestamp::now();
     let mut suspects = histories.suspicions(now);
     suspects.extend(moved.suspicions(now));
     let mut report = Report::new(&account, histories.queries() + moved.queries, histories.ended() + moved.ended);
+    std::mem::take(&mut moved.attached).judge(connection, now, &mut report).await?;
     gaps(&mut report, &account, now);
     account.bad_packs.iter().for_each(|seq| report.add(Finding::bad_pack(*seq)));
     unreadable.into_iter().for_each(|finding| report.add(finding));
@@ -118,14 +122,15 @@ async fn confirmed(connection: &Connection, suspects: Vec<Suspicion>, now: Times
 struct Moved<'a> {
     connection: &'a Connection,
     open: HashMap<QueryId, History>,
+    attached: Attached,
     suspects: Vec<Suspicion>,
     queries: usize,
     ended: usize,
 }
 
 impl<'a> Moved<'a> {
-    fn new(connection: &'a Connection) -> Self {
-        Self { connection, open: HashMap::new(), suspects: Vec::new(), queries: 0, ended: 0 }
+    fn new(connection: &'a Connection, attached: Attached) -> Self {
+        Self { connection, open: HashMap::new(), attached, suspects: Vec::new(), queries: 0, ended: 0 }
     }
 
     fn hear(&mut self, id: QueryId, pack: &Pack) {
@@ -134,7 +139,10 @@ impl<'a> Moved<'a> {
             return;
         };
         let mut history = self.open.remove(&id).unwrap_or_default();
-        pages.iter().filter_map(|page| self.connection.entry(page)).for_each(|entry| history.hear(&entry));
+        for entry in pages.iter().filter_map(|page| self.connection.entry(page)) {
+            history.hear(&entry);
+            self.attached.hear(&entry);
+        }
         if history.queries() > history.ended() {
             self.open.insert(id, history);
             return;

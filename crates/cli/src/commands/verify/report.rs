@@ -1,7 +1,8 @@
 //! What a check of the whole bus has found: to people as lines, to programs as JSON.
 
 use agentbus::QueryId;
-use nats::Account;
+use nats::{Account, Piece};
+use protocol::Checksum;
 use serde::Serialize;
 
 use super::history::Suspicion;
@@ -27,6 +28,8 @@ pub(super) struct Report {
     queries: usize,
     /// How many of them have ended.
     ended: usize,
+    /// Pieces of attachments that are kept.
+    pub(super) pieces: usize,
     /// What is wrong, the first thousand of it.
     findings: Vec<Finding>,
     /// How many there are more.
@@ -55,7 +58,7 @@ pub(super) struct Finding {
 impl Report {
     pub(super) fn new(account: &Account, queries: usize, ended: usize) -> Self {
         let Account { stored, last, archived, .. } = *account;
-        Self { clean: true, stored, last_seq: last, archived, dropped: 0, queries, ended, findings: Vec::new(), more: 0 }
+        Self { clean: true, stored, last_seq: last, archived, dropped: 0, queries, ended, pieces: 0, findings: Vec::new(), more: 0 }
     }
 
     pub(super) fn add(&mut self, finding: Finding) {
@@ -84,6 +87,18 @@ impl Finding {
         Self { code: "unreadable", id: None, seq, to_seq: None, message, hint }
     }
 
+    pub(super) fn no_piece(id: QueryId, seq: u64, piece: Checksum) -> Self {
+        let message = format!("it refers to the piece {piece} of an attachment, which is not kept");
+        let hint = "Somebody removed it past the bus, or the server lost it: see the server's log, and the last backup.";
+        Self { code: "attachment_missing", id: Some(id), seq, to_seq: None, message, hint }
+    }
+
+    pub(super) fn damaged(piece: &Piece) -> Self {
+        let message = format!("message {} of the store of attachments has not the bytes of {}", piece.seq, piece.checksum);
+        let hint = "Readers refuse it. Only coordinators may write to the store: see who else can.";
+        Self { code: "attachment_damaged", id: Some(piece.id), seq: piece.seq, to_seq: None, message, hint }
+    }
+
     pub(super) fn bad_pack(seq: u64) -> Self {
         let message = format!("message {seq} of the archive is no pack");
         Self {
@@ -108,11 +123,14 @@ impl Finding {
 
 /// The report as lines.
 pub(super) fn text(report: &Report) -> String {
-    let Report { stored, last_seq, archived, dropped, queries, ended, findings, more, .. } = report;
+    let Report { stored, last_seq, archived, dropped, queries, ended, pieces, findings, more, .. } = report;
     let mut lines = vec![
         format!("ledger     {stored} of {last_seq} messages; {archived} archived or erased, {dropped} dropped after their retention"),
         format!("histories  {}, {ended} ended", show::count(*queries, "query")),
     ];
+    if *pieces > 0 {
+        lines.push(format!("attached   {}", show::count(*pieces, "piece")));
+    }
     for Finding { code, id, seq, to_seq, message, hint } in findings {
         let place = to_seq.map_or_else(|| format!("sequence {seq}"), |to| format!("sequences {seq} to {to}"));
         let about = id.map(|id| format!("{id}, ")).unwrap_or_default();

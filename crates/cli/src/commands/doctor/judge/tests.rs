@@ -124,3 +124,12 @@ fn the_report_is_as_bad_as_its_worst_check() {
     assert_eq!(report(vec![Check::warning("a", "", ""), Check::ok("b", "")]), Warning);
     assert_eq!(report(vec![Check::problem("a", "", ""), Check::warning("b", "", "")]), Problem);
 }
+
+#[rstest]
+#[case(0, Fine)]
+#[case(899, Fine)]
+#[case(900, Warning)]
+fn a_store_of_attachments_that_fills_is_told(#[case] used: u64, #[case] expected: Verdict) {
+    let described = Described { config: json!({ "max_bytes": 1000 }), state: json!({ "messages": 1, "bytes": used }) };
+    assert_eq!(verdict(&attached(&described)), expected);
+}

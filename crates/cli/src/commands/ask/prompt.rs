@@ -1,0 +1,169 @@
+//! What an agent asks back: shown, and on a terminal answered there.
+//!
+//! Where nobody sits at a terminal, it says how to reply. Never waits for a line while nothing is asked.
+
+use std::{
+    collections::VecDeque,
+    io::{self, BufRead, IsTerminal},
+};
+
+use agentbus::{Asking, Bus, QueryId};
+use protocol::message::Question;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::{failure::Failure, printer, show};
+
+/// Lines that may have been typed ahead.
+const TYPED_AHEAD: usize = 16;
+
+/// The questions that are open, and what is typed.
+#[derive(Debug, Default)]
+pub(super) struct Prompt {
+    open: VecDeque<Question>,
+    lines: Option<mpsc::Receiver<String>>,
+}
+
+impl Prompt {
+    /// Whether a question waits for what is typed.
+    pub(super) fn is_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// An agent asks.
+    pub(super) fn put(&mut self, id: QueryId, question: Question) {
+        if self.open.iter().any(|open| open.question == question.question) {
+            return;
+        }
+        printer::say(told(&question));
+        if !(io::stdin().is_terminal() && printer::is_watched()) {
+            printer::say(format!("  to reply: agentbus reply {id} --question {} TEXT", question.question));
+            return;
+        }
+        self.lines.get_or_insert_with(typed);
+        if self.open.is_empty() {
+            printer::ask(cursor(&question));
+        }
+        self.open.push_back(question);
+    }
+
+    /// The agent goes on without a reply to this one.
+    pub(super) fn withdraw(&mut self, number: u32) {
+        let first = self.open.front().is_some_and(|question| question.question == number);
+        self.open.retain(|question| question.question != number);
+        if first {
+            printer::say("");
+            self.ask_on();
+        }
+    }
+
+    /// The next line that is typed; never, where nobody types.
+    pub(super) async fn line(&mut self) -> String {
+        match &mut self.lines {
+            Some(lines) => match lines.recv().await {
+                Some(line) => line,
+                // The terminal is gone; the question stays open.
+                None => std::future::pending().await,
+            },
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Replies with what was typed. One that is refused is asked for again.
+    pub(super) async fn answer(&mut self, bus: &Bus, asking: &Asking, line: &str) {
+        let Some(question) = self.open.front() else { return };
+        let Some(reply) = reply(question, line) else {
+            return printer::ask(cursor(question));
+        };
+        match bus.reply(asking.id(), Some(question.question), reply).await {
+            Ok(_) => drop(self.open.pop_front()),
+            Err(error) => {
+                let settled = matches!(error.code(), "ended" | "no_open_question" | "no_such_question" | "not_yours");
+                let _ = Failure::from(error).report(false);
+                if settled {
+                    self.open.pop_front();
+                }
+            }
+        }
+        self.ask_on();
+    }
+
+    fn ask_on(&self) {
+        if let Some(next) = self.open.front() {
+            printer::ask(cursor(next));
+        }
+    }
+}
+
+/// The question, with what can be chosen.
+fn told(question: &Question) -> String {
+    let mut text = format!("{} asks: {}", question.agent, show::plain(&question.text));
+    for (at, choice) in question.choices.iter().flatten().enumerate() {
+        text.push_str(&format!("\n  {}  {}", at + 1, show::plain(choice)));
+    }
+    text
+}
+
+fn cursor(question: &Question) -> String {
+    match &question.default {
+        Some(default) => format!("reply [{}]: ", show::plain(&shown(default))),
+        None => "reply: ".to_owned(),
+    }
+}
+
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// What a line replies: a choice by its number, the default where nothing was typed, else the text.
+fn reply(question: &Question, line: &str) -> Option<Value> {
+    let line = line.trim();
+    if line.is_empty() {
+        return question.default.clone();
+    }
+    let choices = question.choices.as_deref().unwrap_or_default();
+    let numbered = line.parse::<usize>().ok().and_then(|number| choices.get(number.checked_sub(1)?));
+    Some(numbered.map_or_else(|| line.into(), |choice| choice.clone().into()))
+}
+
+/// What is typed, line by line. A thread of its own: reading a terminal cannot be called off, and the process does not
+/// wait for it when it ends.
+fn typed() -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel(TYPED_AHEAD);
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            if sender.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    fn question(more: &Value) -> Question {
+        let mut question = json!({ "agent": "deployer", "attempt": 1, "instance": "i", "question": 1001, "text": "Sure?\u{1b}[2J" });
+        question.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(question).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_a_choice_by_number_the_default_or_a_text() {
+        let asked = question(&json!({ "choices": ["yes", "no"], "default": "no" }));
+        let replied = ["2", " yes ", "", "3", "0"].map(|line| reply(&asked, line).unwrap());
+        assert_eq!(replied, ["no", "yes", "no", "3", "0"].map(Value::from));
+        assert_eq!(reply(&question(&json!({})), "  "), None, "nothing was typed, and there is no default");
+    }
+
+    #[test]
+    fn it_is_shown_with_its_choices_and_harmless() {
+        let asked = question(&json!({ "choices": ["yes", "no"], "default": { "dry": true } }));
+        assert_eq!(told(&asked), "deployer asks: Sure?[2J\n  1  yes\n  2  no");
+        assert_eq!(cursor(&asked), "reply [{\"dry\":true}]: ");
+    }
+}
