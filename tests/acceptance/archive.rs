@@ -274,6 +274,7 @@ async fn what_comes_after_a_record_has_left_belongs_to_it() {
         progress: None,
         attempt: Some(attempt.attempt),
         instance: Some(attempt.instance.clone()),
+        defaulted: None,
         extra: protocol::Extra::new(),
     };
     let subject = Subject::new(Kind::Progress, before.id, name("worker"), To::One(name("alice"))).expect("a subject");

@@ -13,87 +13,87 @@ use tempfile::TempDir;
 use testkit::{Output, Process, agentbus, eventually};
 
 /// A repository with agents, and a record of trust that is its own.
-struct Repository {
+pub(crate) struct Repository {
     folder: TempDir,
     trust: TempDir,
 }
 
 impl Repository {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a folder"), trust: tempfile::tempdir().expect("a folder") }
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         fs::write(path, text).expect("a file");
     }
 
     /// A script below the repository's folder.
-    fn script(&self, name: &str, lines: &str) {
+    pub(crate) fn script(&self, name: &str, lines: &str) {
         self.write(name, &format!("#!/bin/sh\n{lines}\n"));
         fs::set_permissions(self.path().join(name), fs::Permissions::from_mode(0o755)).expect("executable");
     }
 
     /// An agent with these keys in its block, one a line.
-    fn agent(&self, name: &str, keys: &[&str]) {
+    pub(crate) fn agent(&self, name: &str, keys: &[&str]) {
         let keys: String = keys.iter().map(|key| format!("  {key}\n")).collect();
         self.write(&format!(".claude/agents/{name}.md"), &format!("---\nname: {name}\ndescription: A test.\nbus:\n{keys}---\n"));
     }
 
-    fn command(&self, args: &[&str]) -> std::process::Command {
+    pub(crate) fn command(&self, args: &[&str]) -> std::process::Command {
         let mut command = agentbus(self.path());
         command.env("AGENTBUS_TRUST", self.trust.path().join("trust.json")).args(args);
         command
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         Process::run(&mut self.command(args))
     }
 
-    fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         let output = self.run(args);
         serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {output:?}"))
     }
 
-    fn trust(&self) -> String {
+    pub(crate) fn trust(&self) -> String {
         let trusted = self.run(&["trust", "."]);
         assert_eq!(trusted.code, Some(0), "{trusted:?}");
         trusted.stdout
     }
 
     /// Starts the bus, and returns when it says that it is up.
-    fn up(&self) -> Process {
+    pub(crate) fn up(&self) -> Process {
         let up = Process::start(&mut self.command(&["up"]));
         let _ = up.says("Ctrl-C drains");
         up
     }
 
-    fn ask(&self, agent: &str) -> Value {
+    pub(crate) fn ask(&self, agent: &str) -> Value {
         self.json(&["ask", "--json", "--to", agent, "--from", "alice", "please"])
     }
 
-    fn ask_context(&self, text: &str) -> Value {
+    pub(crate) fn ask_context(&self, text: &str) -> Value {
         self.json(&["ask", "--json", "--to", "context-manager", text])
     }
 
-    fn record(&self, id: &str) -> Value {
+    pub(crate) fn record(&self, id: &str) -> Value {
         self.json(&["history", "--json", id])
     }
 }
 
-fn stop(up: Process) {
+pub(crate) fn stop(up: Process) {
     up.signal("TERM");
     let ended = up.finish();
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
 /// Whether somebody in this process group runs. A zombie does not.
-fn runs(group: &str) -> bool {
+pub(crate) fn runs(group: &str) -> bool {
     let processes = fs::read_dir("/proc").expect("processes").flatten();
     let stats = processes.filter_map(|process| fs::read_to_string(process.path().join("stat")).ok());
     stats.filter_map(|stat| Some(stat.rsplit_once(") ")?.1.to_owned())).any(|stat| {
@@ -102,7 +102,7 @@ fn runs(group: &str) -> bool {
     })
 }
 
-fn gone(group: &str, within: Duration) {
+pub(crate) fn gone(group: &str, within: Duration) {
     let begun = Instant::now();
     eventually("the end of the group", || if runs(group) { Err(group.to_owned()) } else { Ok(()) });
     assert!(begun.elapsed() < within, "it took {:?}", begun.elapsed());
@@ -189,7 +189,7 @@ fn every_bad_end_has_a_typed_reason() {
         ("fails-after-all", r#"command: 'echo ''{"type":"answer","delivery":"Done."}''; exit 1'"#, "exit_status"),
         ("hangs", "command: [sleep, '600']\n  limits: {time: 300ms}", "time_limit"),
         ("floods", "command: ['yes']\n  limits: {output: 64KiB}", "output_limit"),
-        ("asks", r#"command: 'echo ''{"type":"question","text":"Which?"}''; sleep 600'"#, "unsupported"),
+        ("asks", r#"command: 'echo ''{"type":"question","text":"Which?"}''; sleep 600'"#, "not_interactive"),
     ];
     for (name, command, _) in cases {
         repository.agent(name, &["handler: exec", command]);

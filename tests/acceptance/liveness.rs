@@ -80,6 +80,8 @@ async fn an_instance_that_accepts_nothing_is_flagged_and_its_work_goes_to_anothe
         ts: jiff::Timestamp::now(),
         interval_s: 100.0,
         capacity: 8,
+        pulls: false,
+        only: None,
         load: 0,
         leases: Vec::new(),
         version: None,

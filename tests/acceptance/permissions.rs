@@ -48,7 +48,11 @@ async fn every_role_works_with_its_own_permissions_and_no_more() {
     let agent = Agent::new(name("summariser")).answers("summarise_*");
     let handler = |task: Task| async move {
         task.progress("reading", agentbus::protocol::Extra::new()).await?;
-        Ok(Done::new("Summarised.").result(json!(task.text().len())))
+        let mut done = Done::new("Summarised.").result(json!(task.text().len()));
+        for attachment in task.attachments() {
+            done = done.attach(&attachment.name, &task.fetch(attachment).await?);
+        }
+        Ok(done)
     };
     let mut serving = summariser.serve(agent, handler).await.expect("it serves");
     assert!(serving.known().await, "a coordinator knows of it");
@@ -61,6 +65,11 @@ async fn every_role_works_with_its_own_permissions_and_no_more() {
         assert_eq!((ended.state, answer.agent.as_str()), (State::Completed, agent));
     }
     assert_eq!(alice.list(None, None, 9).await.expect("a list").len(), 2);
+    let large = crate::attachments::bytes(1, 600 << 10);
+    let enclosing = Query::new(name("alice"), "summarise_text", "languages").attach(agentbus::Attachment::inline("large", &large));
+    let ended = alice.ask(enclosing).await.expect("posted").ended().await.expect("it ends");
+    let answer = ended.answer.unwrap_or_else(|| panic!("{:?}", ended.close));
+    assert!(alice.fetch(answer.attachments.first().expect("it comes back")).await.expect("its bytes") == large);
     let mut nobody = Query::new(name("alice"), "request", "hello");
     nobody.target = Some(name("summariser"));
     nobody.id = Some(QueryId::mint());
@@ -89,7 +98,7 @@ async fn every_role_works_with_its_own_permissions_and_no_more() {
     let _ = run_as("console", &["watch", "--forget", "night"]);
     assert!(run_as("console", &["dead", "list", "--json"]).contains("\"letters\": []"));
     assert!(run_as("keeper", &["verify"]).contains("clean"));
-    assert!(run_as("keeper", &["backup", "copy"]).contains("bus-ledger"));
+    assert!(run_as("keeper", &["backup", "copy"]).contains("bus-blobs"));
 
     let _ = watch.says("\"close\"");
     for part in [watch, host, coordinator] {
@@ -155,6 +164,13 @@ async fn nobody_writes_in_anothers_name() {
         (&summariser, "$JS.API.STREAM.DELETE.bus-ledger".to_owned()),
         (&summariser, format!("$JS.API.DIRECT.GET.bus-ledger.bus.query.{id}.alice.context-manager")),
         (&summariser, "$KV.bus-facts.alice.team.size".to_owned()),
+        (&summariser, format!("bus.blob.{id}.{}", "0".repeat(64))),
+        (&summariser, format!("$JS.API.DIRECT.GET.bus-blobs.bus.blob.{id}.{}", "0".repeat(64))),
+        (&summariser, "$JS.API.STREAM.MSG.GET.bus-blobs".to_owned()),
+        (&summariser, "$JS.API.STREAM.CREATE.bus-blobs".to_owned()),
+        (&summariser, "agentbus.attach.alice".to_owned()),
+        (&alice, format!("bus.blob.{id}.{}", "0".repeat(64))),
+        (&alice, "$JS.API.STREAM.MSG.GET.bus-blobs".to_owned()),
         (&alice, format!("bus.answer.{id}.context-manager.alice")),
         (&alice, format!("bus.close.{id}.alice.alice")),
         (&console, format!("bus.cancel.{id}.alice.coordinator")),
