@@ -4,7 +4,7 @@
 mod faults;
 mod files;
 
-use agentbus::{Agent, AttachmentError, Attachment, Bus, Done, Query, QueryId, State, Task};
+use agentbus::{Agent, Attachment, AttachmentError, Bus, Done, Query, QueryId, State, Task};
 use nats::{Archive, Blobs};
 use serde_json::json;
 

@@ -126,7 +126,11 @@ fn a_request_for_permission_is_a_question_to_the_requester() {
     let id = post(&repository, "RUN echo so be it > made; cat made");
     let asked = question(&repository, &id);
     let text = "May poet use Bash?\necho so be it > made; cat made\n(Path is outside allowed working directories)";
-    assert_eq!((&asked["text"], &asked["choices"], &asked["default"]), (&text.into(), &json!(["allow", "deny"]), &"deny".into()), "{asked:#}");
+    assert_eq!(
+        (&asked["text"], &asked["choices"], &asked["default"]),
+        (&text.into(), &json!(["allow", "deny"]), &"deny".into()),
+        "{asked:#}"
+    );
     assert!(!repository.path().join("made").exists(), "it ran without being allowed");
     assert_eq!(repository.run(&["reply", &id, "allow"]).code, Some(0));
     assert_eq!(ended(&repository, &id)["answer"]["result"], "It printed: so be it");
@@ -145,7 +149,11 @@ fn a_request_for_permission_is_a_question_to_the_requester() {
 
     let id = post(&repository, "CHOOSE");
     let asked = question(&repository, &id);
-    assert_eq!((&asked["text"], &asked["choices"]), (&"Which colour?\n- Red: warm\n- Blue: cold".into(), &json!(["Red", "Blue"])), "{asked:#}");
+    assert_eq!(
+        (&asked["text"], &asked["choices"]),
+        (&"Which colour?\n- Red: warm\n- Blue: cold".into(), &json!(["Red", "Blue"])),
+        "{asked:#}"
+    );
     assert_eq!(repository.run(&["reply", &id, "Blue"]).code, Some(0));
     assert_eq!(ended(&repository, &id)["answer"]["result"], "Chosen: {\"Which colour?\": \"Blue\"}");
     stop(up);
@@ -178,7 +186,11 @@ fn an_answer_that_does_not_meet_the_schema_is_asked_for_once_more() {
     };
     assert_eq!(ask("JSON {\"n\": 1}")["answer"]["result"], json!({ "n": 1 }));
     let repaired = ask("JSON seven|{\"n\": 7}");
-    assert_eq!((&repaired["answer"]["result"], &repaired["answer"]["usage"]["output_tokens"]), (&json!({ "n": 7 }), &10.into()), "{repaired:#}");
+    assert_eq!(
+        (&repaired["answer"]["result"], &repaired["answer"]["usage"]["output_tokens"]),
+        (&json!({ "n": 7 }), &10.into()),
+        "{repaired:#}"
+    );
     let unmet = ask("JSON seven|{\"n\": \"seven\"}|{\"n\": 7}");
     assert_eq!((&unmet["state"], &unmet["answer"]["failure"]["code"]), (&"failed".into(), &"reply_schema_unmet".into()), "{unmet:#}");
     assert_eq!(unmet["answer"]["usage"]["total_cost_usd"], 0.002, "what failed has cost something, too");

@@ -77,11 +77,20 @@ sys.exit(0 if sys.stdin.read() == "" else 1)
 #[test]
 fn a_command_asks_other_agents_and_works_on_meanwhile() {
     let repository = Repository::new();
-    python(&repository, "counter", &[], r#"
+    python(
+        &repository,
+        "counter",
+        &[],
+        r#"
 say("fact", key="lines.count", value=7, source="a look")
 say("answer", delivery="Counted.", result=query["payload"], unknown=["why"])
-"#);
-    python(&repository, "lead", &["interactive: true"], r#"
+"#,
+    );
+    python(
+        &repository,
+        "lead",
+        &["interactive: true"],
+        r#"
 for number in range(3):
     say("ask", ref=number, query=f"count {number}", to="counter", timeout="30s", payload={"number": number})
 say("progress", status="working on")
@@ -91,7 +100,8 @@ for ref, fields in {"self": {"to": "lead"}, "nobody": {"to": "nobody-of-this-nam
     say("ask", ref=ref, query="?", **fields)
     refusals.append(hear())
 say("answer", delivery="Led.", result=[answers, refusals])
-"#);
+"#,
+    );
     repository.trust();
     let up = repository.up();
     let ended = repository.ask("lead");
@@ -99,9 +109,16 @@ say("answer", delivery="Led.", result=[answers, refusals])
     let [answers, refusals] = [0, 1].map(|at| ended["answer"]["result"][at].clone());
     for number in 0..3 {
         let answer = &answers[number];
-        assert_eq!((&answer["type"], &answer["ref"], &answer["state"]), (&"answer".into(), &number.into(), &"completed".into()), "{answer:#}");
+        assert_eq!(
+            (&answer["type"], &answer["ref"], &answer["state"]),
+            (&"answer".into(), &number.into(), &"completed".into()),
+            "{answer:#}"
+        );
         assert_eq!(answer["result"], json!({ "query": format!("count {number}"), "number": number }));
-        assert_eq!((&answer["delivery"], &answer["unknown"], &answer["facts"][0]["value"]), (&"Counted.".into(), &json!(["why"]), &7.into()));
+        assert_eq!(
+            (&answer["delivery"], &answer["unknown"], &answer["facts"][0]["value"]),
+            (&"Counted.".into(), &json!(["why"]), &7.into())
+        );
         let record = repository.record(answer["id"].as_str().expect("an id"));
         assert_eq!((&record["requester"], &record["query"]["parent"]), (&"lead".into(), &ended["id"]), "{record:#}");
     }

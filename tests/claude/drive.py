@@ -71,6 +71,15 @@ def processes(words):
     return [line for line in listed if words in line]
 
 
+def runs(id, words):
+    """Waits until a tool runs; versions differ in what they ask about first."""
+    def look():
+        if status(id)["state"] == "waiting":
+            run("reply", id, "allow")
+        return processes(words)
+    until("the tool", look)
+
+
 def proved(what, *seen):
     print(f"ok  {what}", *seen, sep="\n      ", flush=True)
 
@@ -127,19 +136,19 @@ def ends(up):
     until("the end of the session", lambda: not processes(session), 5)
     proved(f"a cancelled session is gone ({time.monotonic() - begun:.2f} s)")
     id = ask("runner", "RUN sleep 7001")
-    until("the tool", lambda: processes("sleep 7001"))
+    runs(id, "sleep 7001")
     assert run("cancel", "--from", "alice", id).returncode == 0
     begun = time.monotonic()
     until("the end of the tool", lambda: not processes("sleep 7001"), 5)
     proved(f"so is what its tools run ({time.monotonic() - begun:.2f} s)")
     id = ask("runner", "RUN sh -c \"trap : INT TERM HUP; while :; do sleep 7002; done\"")
-    until("the tool", lambda: processes("sleep 7002"))
+    runs(id, "sleep 7002")
     assert run("cancel", "--from", "alice", id).returncode == 0
     begun = time.monotonic()
     until("the end of the tool", lambda: not processes("sleep 7002"), 5)
     proved(f"be it deaf ({time.monotonic() - begun:.2f} s)")
-    ask("runner", "RUN sleep 7003")
-    until("the tool", lambda: processes("sleep 7003"))
+    id = ask("runner", "RUN sleep 7003")
+    runs(id, "sleep 7003")
     up.kill()
     begun = time.monotonic()
     until("the end of the tool", lambda: not processes("sleep 7003"), 5)

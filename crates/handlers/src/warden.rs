@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn only_what_lives_is_left() {
         let told = "+100 \n+200 a-mark\n-100\nrubbish\n+0\n+1 x\n+-5\n+\n\n+300\n+30";
-        let left: HashMap<i32, Option<String>> = left(told.as_bytes()).into_iter().map(|(id, mark)| (id.as_raw_nonzero().get(), mark)).collect();
+        let left: HashMap<i32, Option<String>> =
+            left(told.as_bytes()).into_iter().map(|(id, mark)| (id.as_raw_nonzero().get(), mark)).collect();
         assert_eq!(left, HashMap::from([(200, Some("a-mark".to_owned())), (300, None), (30, None)]));
     }
 }

@@ -22,18 +22,10 @@ use async_nats::{
 use bytes::Bytes;
 use futures::StreamExt;
 use jiff::Timestamp;
-use protocol::{
-    Checksum, MAX_TIMEOUT_MS, QueryId,
-    message::MAX_PIECE,
-};
+use protocol::{Checksum, MAX_TIMEOUT_MS, QueryId, message::MAX_PIECE};
 
 use crate::{
-    Connection, Error, Kind, Limits, Stored,
-    append::EXPECTED_LAST,
-    archive::overwrite,
-    connect::ANSWER,
-    convert,
-    ledger::has_no_room,
+    Connection, Error, Kind, Limits, Stored, append::EXPECTED_LAST, archive::overwrite, connect::ANSWER, convert, ledger::has_no_room,
 };
 
 /// How much longer than its record a piece is kept: for uploads that come before the query itself.

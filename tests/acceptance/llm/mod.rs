@@ -97,7 +97,8 @@ fn a_model_asks_others_reports_and_puts_down_facts() {
         );
         assert_eq!((&results[1]["state"], &results[1]["failure"]), (&"unroutable".into(), &"no_agent".into()), "{results:#?}");
         let child = site.record(results[0]["query"].as_str().expect("an id"));
-        assert_eq!((&child["from"], &child["parent"]), (&name.as_str().into(), &record["id"]), "{child:#}");
+        let asked = &bodies(&child, "query")[0];
+        assert_eq!((&asked["requesting_agent"], &asked["parent"]), (&name.as_str().into(), &record["id"]), "{asked:#}");
 
         let (told, facts) = (format!("told by model m-1, for query {}", record["id"].as_str().expect("an id")), &answer["facts"]);
         let fact = |at: usize| (facts[at]["kind"].clone(), facts[at]["source"].clone(), facts[at]["observed_by"].clone());

@@ -1,7 +1,7 @@
 //! What goes wrong: senseless messages, too large ones, and a NATS that is away at the start, goes during a call, and comes back.
 
 use serde_json::json;
-use testkit::{NatsServer, kill};
+use testkit::{NatsServer, Process, agentbus, kill};
 
 use super::{World, session::Session};
 use crate::bus::coordinate;
@@ -48,6 +48,23 @@ async fn what_is_too_large_is_refused_and_the_session_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn there_are_so_many_calls_at_once_and_no_more() {
+    let world = World::start().await;
+    let mut session = Session::start(&world.url(), "alice").await;
+    session.call("wait_for_request", json!({ "wait_s": 0 })).await;
+    let mut calls = Vec::new();
+    for _ in 0..64 {
+        calls.push(session.calling("wait_for_request", json!({ "wait_s": 600 })).await);
+    }
+    assert_eq!(session.refused("list_agents", json!({})).await, "too_many_calls");
+    for call in &calls {
+        session.send(json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": call } })).await;
+    }
+    session.is_well().await;
+    assert_eq!(session.call("list_agents", json!({})).await["isError"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bus_that_is_not_there_yet_is_unavailable_and_then_is_used() {
     let mut server = NatsServer::start().await;
     kill(server.pid());
@@ -90,4 +107,36 @@ async fn nats_may_be_killed_and_come_back_during_a_call() {
     let ended = session.answer(waiting).await;
     assert_eq!(ended["result"]["structuredContent"]["state"], "cancelled", "{ended}");
     session.is_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bus_that_stops_and_starts_elsewhere_is_followed_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let up = || {
+        let up = Process::start(agentbus(folder.path()).arg("up"));
+        let _ = up.says("Ctrl-C drains");
+        up
+    };
+    let first = up();
+    let (mut alice, mut reviewer) = (Session::within(folder.path(), "alice").await, Session::within(folder.path(), "reviewer").await);
+    reviewer.call("wait_for_request", json!({ "wait_s": 0 })).await;
+    let asked = alice.calling("ask", json!({ "text": "Is this right?", "to": "reviewer" })).await;
+    alice.told("is posted").await;
+
+    first.signal("TERM");
+    assert_eq!(first.finish().code, Some(0));
+    // Not another bus that happens to run at the default address.
+    assert_eq!(alice.refused("list_agents", json!({})).await, "unavailable");
+    let _second = up();
+    let request = loop {
+        let taken = reviewer.call("wait_for_request", json!({ "wait_s": 20 })).await;
+        if taken["isError"] == false {
+            break taken["structuredContent"]["request"].clone();
+        }
+        assert_eq!(taken["structuredContent"]["error"]["code"], "unavailable", "it is still said for a moment");
+    };
+    assert_eq!(request["text"], "Is this right?");
+    reviewer.call("answer_request", json!({ "id": request["id"], "delivery": "It is." })).await;
+    let answer = alice.answer(asked).await;
+    assert_eq!(answer["result"]["structuredContent"]["answer"]["delivery"], "It is.", "{answer}");
 }

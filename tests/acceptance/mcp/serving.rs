@@ -84,6 +84,21 @@ async fn what_is_released_or_left_behind_is_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_is_too_large_for_a_message_is_kept_apart() {
+    let world = World::start().await;
+    let mut session = reviewer(&world).await;
+    let asking = ask(&world, "Is this right?").await;
+    let id = taken(&mut session).await["id"].clone();
+    let long = "x".repeat(300 << 10);
+    session.call("answer_request", json!({ "id": id, "delivery": "Reviewed at length.", "result": long })).await;
+    let answer = asking.ended().await.expect("it ends").answer.expect("an answer");
+    assert_eq!(answer.result, Some(json!(long)), "the SDK puts it back");
+    let status = session.call("status", json!({ "id": id })).await;
+    let text = status["content"][0]["text"].as_str().expect("words");
+    assert!(text.contains("result.json, ") && text.contains("agentbus attachment ") && text.len() < 2000, "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_cancelled_is_in_hand_no_more() {
     let world = World::start().await;
     let mut session = reviewer(&world).await;

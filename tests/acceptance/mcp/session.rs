@@ -1,6 +1,6 @@
 //! A plain MCP client over standard input and output: what it sends is written here, line by line, so that it can also be wrong.
 
-use std::{process::Stdio, time::Duration};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -17,7 +17,7 @@ pub(super) struct Session {
     pub(super) child: Child,
     pub(super) input: Option<ChildStdin>,
     lines: Lines<BufReader<ChildStdout>>,
-    folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
     next: u64,
     /// What came while something else was waited for: answers, and notifications in their order.
     answers: Vec<Value>,
@@ -27,24 +27,36 @@ pub(super) struct Session {
 impl Session {
     /// A session that has shaken hands.
     pub(super) async fn start(url: &str, name: &str) -> Self {
-        let mut session = Self::silent(url, name);
-        let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "a-test", "version": "1" } });
-        let id = session.begin("initialize", hello).await;
-        let answer = session.answer(id).await;
-        assert_eq!(answer["result"]["serverInfo"]["name"], "agentbus", "{answer}");
-        session.send(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut session = Self::silent(folder.path(), &["--as", name, "--nats", url]);
+        session._folder = Some(folder);
+        session.shake_hands().await;
         session
     }
 
+    /// The same in a folder, whose bus it finds by itself.
+    pub(super) async fn within(folder: &Path, name: &str) -> Self {
+        let mut session = Self::silent(folder, &["--as", name]);
+        session.shake_hands().await;
+        session
+    }
+
+    async fn shake_hands(&mut self) {
+        let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "a-test", "version": "1" } });
+        let id = self.begin("initialize", hello).await;
+        let answer = self.answer(id).await;
+        assert_eq!(answer["result"]["serverInfo"]["name"], "agentbus", "{answer}");
+        self.send(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
+    }
+
     /// A session that has said nothing yet.
-    pub(super) fn silent(url: &str, name: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut command = Command::from(testkit::agentbus(folder.path()));
-        command.args(["mcp", "--as", name, "--nats", url]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    fn silent(folder: &Path, args: &[&str]) -> Self {
+        let mut command = Command::from(testkit::agentbus(folder));
+        command.arg("mcp").args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("agentbus starts");
         let (input, output) = (child.stdin.take(), child.stdout.take().expect("its output"));
         let lines = BufReader::new(output).lines();
-        Self { child, input, lines, folder, next: 0, answers: Vec::new(), notifications: Vec::new() }
+        Self { child, input, lines, _folder: None, next: 0, answers: Vec::new(), notifications: Vec::new() }
     }
 
     pub(super) async fn raw(&mut self, line: &str) {
@@ -126,7 +138,6 @@ impl Session {
     pub(super) async fn end(mut self) -> Option<i32> {
         self.input = None;
         let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("it ran");
-        drop(self.folder);
         status.code()
     }
 }

@@ -5,10 +5,7 @@
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use nats::Blobs;
-use protocol::{
-    Checksum, QueryId, Summing,
-    message::Attachment,
-};
+use protocol::{Checksum, QueryId, Summing, message::Attachment};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{AT_ONCE, AttachmentError, piece};
@@ -60,4 +57,54 @@ async fn fill(file: &mut (impl AsyncRead + Unpin + Send), size: usize) -> std::i
     let mut bytes = Vec::new();
     file.take(size as u64).read_to_end(&mut bytes).await?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{
+        io::Result,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use futures::FutureExt;
+    use proptest::prelude::*;
+    use tokio::io::ReadBuf;
+
+    use super::*;
+
+    /// A file that gives no more than so many bytes at once.
+    struct Slow<'a>(&'a [u8], usize);
+
+    impl AsyncRead for Slow<'_> {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+            let (now, later) = self.0.split_at(self.1.min(room.remaining()).min(self.0.len()));
+            room.put_slice(now);
+            self.0 = later;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_are_full_but_the_last_and_make_up_the_whole(
+            bytes in prop::collection::vec(any::<u8>(), 0..5000), size in 1_usize..700, at_once in 1_usize..900, head in 0_usize..600,
+        ) {
+            let mut file = Slow(&bytes, at_once);
+            let begin = fill(&mut file, head).now_or_never().unwrap().unwrap();
+            let mut file = std::io::Cursor::new(begin).chain(file);
+            let mut pieces = Vec::new();
+            loop {
+                let piece = fill(&mut file, size).now_or_never().unwrap().unwrap();
+                if piece.is_empty() {
+                    break;
+                }
+                pieces.push(piece);
+            }
+            prop_assert_eq!(pieces.len(), bytes.len().div_ceil(size));
+            prop_assert!(pieces.iter().rev().skip(1).all(|piece| piece.len() == size));
+            prop_assert_eq!(pieces.concat(), bytes);
+        }
+    }
 }

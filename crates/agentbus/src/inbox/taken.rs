@@ -112,7 +112,8 @@ impl Taken {
             loop {
                 let record = self.bus().history(self.id()).await?;
                 // The first one like it: a second would be late, whoever sent it.
-                let ours = |logged: &&Logged| logged.kind == Kind::Answer && body::<Answer>(*logged).is_some_and(|answer| gist(&answer) == sent);
+                let ours =
+                    |logged: &&Logged| logged.kind == Kind::Answer && body::<Answer>(logged).is_some_and(|answer| gist(&answer) == sent);
                 match record.messages.iter().find(ours).map(|logged| logged.verdict) {
                     Some(Verdict::Counted) => return Ok(()),
                     Some(_) => return Err(in_hand(&record, self.agent()).err().unwrap_or_else(|| undecided(self.id())).into()),
@@ -226,9 +227,7 @@ mod tests {
     #[test]
     fn a_lease_begins_anew_with_each_sign_and_ends_with_the_deadline() {
         let mut record = record("working", &[attempt(1, "alice", "working")]);
-        let sign = |seq: u64, kind: &str, time: &str, verdict: &str, body: Value| {
-            json!({ "seq": seq, "time": time, "kind": kind, "from": "alice", "to": "bob", "verdict": verdict, "body": body })
-        };
+        let sign = |seq: u64, kind: &str, time: &str, verdict: &str, body: Value| json!({ "seq": seq, "time": time, "kind": kind, "from": "alice", "to": "bob", "verdict": verdict, "body": body });
         let at = |attempt: u32| json!({ "attempt": attempt, "lease_ms": 60_000 });
         let accept = json!({ "agent": "alice", "attempt": 1, "instance": "i", "lease_ms": 60_000 });
         let messages = json!([

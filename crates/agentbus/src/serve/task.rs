@@ -183,7 +183,7 @@ impl Done {
 pub struct Fault {
     pub(super) failure: Failure,
     pub(super) again: bool,
-    pub(super) usage: Option<Usage>,
+    pub(super) usage: Option<Box<Usage>>,
 }
 
 impl Fault {
@@ -217,7 +217,7 @@ impl Fault {
     /// Adds what the attempt cost all the same. It counts against the budget.
     #[must_use]
     pub fn used(mut self, usage: Usage) -> Self {
-        self.usage = Some(usage);
+        self.usage = Some(Box::new(usage));
         self
     }
 

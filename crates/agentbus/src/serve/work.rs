@@ -91,7 +91,7 @@ pub(crate) fn answer(task: &Task, result: Result<Done, Fault>) -> Answer {
         Ok(done) => (Outcome::Completed, done, None),
         Err(fault) => {
             let outcome = if fault.again { Outcome::Retry } else { Outcome::Failed };
-            (outcome, Done { usage: fault.usage, ..Done::new(fault.failure.message.clone()) }, Some(fault.failure))
+            (outcome, Done { usage: fault.usage.map(|usage| *usage), ..Done::new(fault.failure.message.clone()) }, Some(fault.failure))
         }
     };
     let delivery = if done.delivery.is_empty() { "Done.".to_owned() } else { done.delivery };

@@ -125,6 +125,14 @@ mod tests {
     }
 
     #[test]
+    fn who_fetches_its_work_is_live_without_a_measure() {
+        let mut present = present();
+        let presence = present.first_mut().unwrap();
+        presence.instances.iter_mut().for_each(|one| (one.capacity, one.pulls) = (0, true));
+        assert_eq!(row(presence).get(2..4).unwrap(), ["2", "3"]);
+    }
+
+    #[test]
     fn an_agent_goes_by_its_name_and_aliases_and_no_other() {
         let ask = |name: &str| one(&name.parse().unwrap(), &present(), true);
         assert!(ask("qa-expert").is_ok() && ask("tester").is_ok());

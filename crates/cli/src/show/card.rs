@@ -103,6 +103,13 @@ mod tests {
     }
 
     #[test]
+    fn an_instance_that_fetches_its_work() {
+        let pulling = json!({ "instance": "i7", "capacity": 0, "pulls": true, "load": 2, "heard_at": "2026-11-21T09:00:00Z" });
+        let shown = live(&serde_json::from_value(pulling).unwrap());
+        assert_eq!(shown, "i7: takes what it asks for, 2 in hand, heard 2026-11-21 09:00:00 UTC");
+    }
+
+    #[test]
     fn an_agent_that_is_not_there() {
         let presence = json!({ "card": { "agent": "qa", "handler": "exec" }, "instances": [], "waiting": 2 });
         insta::assert_snapshot!(uncoloured(&text(&serde_json::from_value(presence).unwrap())), @r"

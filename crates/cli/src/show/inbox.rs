@@ -15,14 +15,7 @@ use super::{
 /// A line of an inbox.
 pub(super) fn row(record: &Record, lease_until: Option<Timestamp>, now: Timestamp) -> [String; 6] {
     let lease = lease_until.map(|until| left(until, now)).unwrap_or_default();
-    [
-        record.id.to_string(),
-        record.state.to_string(),
-        age(record.posted_at, now),
-        record.requester.to_string(),
-        lease,
-        short(text(record)),
-    ]
+    [record.id.to_string(), record.state.to_string(), age(record.posted_at, now), record.requester.to_string(), lease, short(text(record))]
 }
 
 /// A query for whoever has taken it.
@@ -62,7 +55,15 @@ mod tests {
     #[test]
     fn a_query_in_hand() {
         let until = "2026-01-05T09:30:00Z".parse().unwrap();
-        insta::assert_snapshot!(uncoloured(&query(&example("waiting"), Some(until))), @"");
+        insta::assert_snapshot!(uncoloured(&query(&example("waiting"), Some(until))), @r"
+        0192f0c1-2d3e-7a4b-8c5d-6e7f8091a2b3
+          asked by   alice, 2026-01-05 09:00:00 UTC
+          type       get_demo_context
+          in hand    until 2026-01-05 09:30:00 UTC, and longer with each report
+          deadline   2026-01-05 09:10:00 UTC
+
+          Demo context needed: team size and build tools.
+        ");
     }
 
     #[test]

@@ -15,6 +15,14 @@ const COMMANDS: &[&str] = &[
     "history",
     "list",
     "cancel",
+    "reply",
+    "inbox",
+    "inbox take",
+    "inbox progress",
+    "inbox answer",
+    "inbox release",
+    "inbox ask",
+    "attachment",
     "dead",
     "dead list",
     "dead replay",
@@ -38,6 +46,7 @@ const COMMANDS: &[&str] = &[
     "bench",
     "doctor",
     "init",
+    "mcp",
     "completions",
 ];
 

@@ -18,6 +18,7 @@ mod doctor;
 mod files;
 mod filters;
 mod help;
+mod inbox;
 mod keeping;
 mod lint;
 mod output;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use agentbus::{Answer, Decision, Fact, FactKind, Presence, Progress, Record};
+use agentbus::{Answer, Attachment, Decision, Fact, FactKind, Presence, Progress, QueryId, Record};
 use serde_json::Value;
 
 /// The most characters of one text. What is longer is in the data.
@@ -20,7 +20,7 @@ pub(super) fn record(record: &Record) -> String {
     }
     out.push('\n');
     if let Some(answer) = &record.answer {
-        self::answer(&mut out, answer);
+        self::answer(&mut out, record.id, answer);
     } else if let Some(close) = &record.close {
         let _ = writeln!(out, "{}", close.message);
         each(&mut out, &close.hint, |hint| format!("hint: {hint}"));
@@ -40,7 +40,7 @@ pub(super) fn history(record: &Record) -> String {
     cut(out)
 }
 
-fn answer(out: &mut String, answer: &Answer) {
+fn answer(out: &mut String, id: QueryId, answer: &Answer) {
     let _ = writeln!(out, "\n{}", answer.delivery);
     if let Some(failure) = answer.failure.as_ref().filter(|failure| failure.message != answer.delivery) {
         let _ = writeln!(out, "why: {} ({})", failure.message, failure.code);
@@ -60,6 +60,7 @@ fn answer(out: &mut String, answer: &Answer) {
         out.push_str("\nunknown (nobody knows; do not fill it in)\n");
         each(out, &answer.unknown, |topic| format!("  {topic}"));
     }
+    attachments(out, id, answer.result_at.iter().chain(&answer.attachments));
     for part in &answer.parts {
         let delivery = part.delivery.as_deref().unwrap_or("no answer");
         let _ = writeln!(out, "\n{} ({}): {delivery}", part.agent, part.state.as_str());
@@ -89,6 +90,14 @@ fn topics(result: &Value) -> Option<String> {
         each(&mut out, facts.iter().chain(&evidence), |fact| format!("  {}", self::fact(fact)));
     }
     Some(out)
+}
+
+/// What does not travel in the message itself. How to get it is said once, and never with a name from the bus in it.
+pub(super) fn attachments<'a>(out: &mut String, id: QueryId, attachments: impl Iterator<Item = &'a Attachment>) {
+    let lines: Vec<_> = attachments.map(|one| format!("  {}, {} bytes", one.name, one.size)).collect();
+    if !lines.is_empty() {
+        let _ = writeln!(out, "\nattachments\n{}\n  to get one: agentbus attachment {id} NAME -o FILE", lines.join("\n"));
+    }
 }
 
 /// A fact on one line, with who saw it, when, and how.

@@ -118,8 +118,10 @@ mod tests {
     #[case("tools: '*'\nbus: {permissions: deny}", "")]
     #[case("tools: []\nbus: {permissions: deny}", "--tools=")]
     #[case("tools: Read, Bash, Read\nbus: {permissions: deny}", "--tools=Read,Bash")]
-    #[case("tools: 'Read, Bash(git log *), Bash(git diff *)'\nbus: {permissions: deny}",
-        "--tools=Read,Bash --allowedTools=Bash(git log *) --allowedTools=Bash(git diff *)")]
+    #[case(
+        "tools: 'Read, Bash(git log *), Bash(git diff *)'\nbus: {permissions: deny}",
+        "--tools=Read,Bash --allowedTools=Bash(git log *) --allowedTools=Bash(git diff *)"
+    )]
     fn the_definition_makes_the_options(#[case] front: &str, #[case] expected: &str) {
         assert_eq!(options(front), expected);
     }

@@ -152,7 +152,13 @@ impl Session {
         }
     }
 
-    async fn hear(&mut self, task: &Task, wanted: &Wanted, said: Said, dialogue: &mut Dialogue) -> Result<Option<Result<Done, Fault>>, Ending> {
+    async fn hear(
+        &mut self,
+        task: &Task,
+        wanted: &Wanted,
+        said: Said,
+        dialogue: &mut Dialogue,
+    ) -> Result<Option<Result<Done, Fault>>, Ending> {
         for report in self.reporter.reports(&said) {
             tell(task, report.status, report.text.map(|text| ("_text", text))).await?;
         }

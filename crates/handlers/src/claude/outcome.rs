@@ -3,7 +3,10 @@
 //! Pure. Owns the codes of what fails inside Claude Code; `mod.rs` documents them. Facts are made of nothing here: an
 //! answer is what a model wrote.
 
-use agentbus::{Done, Fault, protocol::{Extra, message::Usage}};
+use agentbus::{
+    Done, Fault,
+    protocol::{Extra, message::Usage},
+};
 use serde_json::{Value, json};
 
 use super::{report::cut, stream::Ended};
@@ -59,14 +62,13 @@ fn broken_off(ended: &Ended) -> Fault {
 /// The API did not do what it was asked, after all the tries that the program gives it.
 fn refused(ended: &Ended, trouble: Option<&str>) -> Fault {
     let why = quoted(ended);
-    let status = ended.api_error_status;
+    let status = status(ended);
     let fault = match (trouble.unwrap_or_default(), status) {
-        ("authentication_failed" | "oauth_org_not_allowed", _) | (_, Some(401 | 403)) => {
-            Fault::fail("bad_key", format!("Claude Code may not use the API{why}")).with(
-                "hint",
-                "Where the agents run, log in with 'claude', or set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN for the bus.",
-            )
-        }
+        ("authentication_failed" | "oauth_org_not_allowed", _) | (_, Some(401 | 403)) => Fault::fail(
+            "bad_key",
+            format!("Claude Code may not use the API{why}"),
+        )
+        .with("hint", "Where the agents run, log in with 'claude', or set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN for the bus."),
         ("billing_error", _) | (_, Some(402)) => Fault::fail("out_of_credit", format!("the API is not paid for{why}")),
         ("rate_limit", _) | (_, Some(429)) => Fault::retry("model_busy", format!("the API takes no more for now{why}")),
         ("overloaded", _) | (_, Some(529)) => Fault::retry("model_busy", format!("the API is overloaded{why}")),
@@ -81,6 +83,12 @@ fn refused(ended: &Ended, trouble: Option<&str>) -> Fault {
         Some(status) => fault.with("status", status),
         None => fault,
     }
+}
+
+/// The status of the API's error. Versions before 2.1 tell it in words only.
+fn status(ended: &Ended) -> Option<u16> {
+    let told = || ended.result.as_deref()?.split("API Error: ").nth(1)?.get(..3)?.parse().ok();
+    ended.api_error_status.or_else(told).filter(|status| (400..600).contains(status))
 }
 
 fn quoted(ended: &Ended) -> String {
@@ -172,6 +180,9 @@ mod tests {
     #[case(json!({ "subtype": "success", "is_error": true, "api_error_status": 500 }), Some("server_error"), "model_unavailable", true)]
     #[case(json!({ "subtype": "success", "is_error": true, "api_error_status": 400 }), Some("unknown"), "model_refused", false)]
     #[case(json!({ "subtype": "success", "is_error": true }), Some("unknown"), "model_unavailable", true)]
+    #[case(json!({ "subtype": "success", "is_error": true, "result": "API Error: 529 {}" }), Some("unknown"), "model_busy", true)]
+    #[case(json!({ "subtype": "success", "is_error": true, "result": "API Error: 400 {}" }), Some("unknown"), "model_refused", false)]
+    #[case(json!({ "subtype": "success", "is_error": true, "result": "API Error: Unable" }), Some("unknown"), "model_unavailable", true)]
     fn what_goes_wrong_has_a_code(#[case] end: Value, #[case] trouble: Option<&str>, #[case] code: &str, #[case] again: bool) {
         let fault = text(&ended(end), trouble, "m").unwrap_err();
         assert_eq!((fault.code(), fault.is_retry()), (code, again), "{fault:?}");

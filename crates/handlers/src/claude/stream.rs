@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn a_session_is_read() {
-        let began = said(&json!({ "type": "system", "subtype": "init", "model": "m", "session_id": "s", "claude_code_version": "2", "tools": [] }));
+        let began =
+            said(&json!({ "type": "system", "subtype": "init", "model": "m", "session_id": "s", "claude_code_version": "2", "tools": [] }));
         assert!(matches!(&*began, [Said::Began(began)] if began.model == "m" && began.session_id == "s"), "{began:?}");
         let blocks = json!([
             { "type": "thinking", "thinking": "…" },
@@ -181,14 +182,16 @@ mod tests {
         let written = said(&json!({ "type": "assistant", "message": { "content": blocks } }));
         let tool = Said::Tool { id: "t1".to_owned(), name: "Bash".to_owned(), input: json!({ "command": "ls" }) };
         assert_eq!(written, [Said::Text("I look.".to_owned()), tool]);
-        let content = json!([{ "type": "tool_result", "tool_use_id": "t1", "content": [{ "type": "text", "text": "a" }], "is_error": true }]);
+        let content =
+            json!([{ "type": "tool_result", "tool_use_id": "t1", "content": [{ "type": "text", "text": "a" }], "is_error": true }]);
         let ended = said(&json!({ "type": "user", "message": { "content": content } }));
         assert_eq!(ended, [Said::ToolEnded { id: "t1".to_owned(), text: "a".to_owned(), failed: true }]);
     }
 
     #[test]
     fn a_request_for_permission_is_read() {
-        let request = json!({ "subtype": "can_use_tool", "tool_name": "Read", "input": { "file_path": "/x" }, "decision_reason": "outside" });
+        let request =
+            json!({ "subtype": "can_use_tool", "tool_name": "Read", "input": { "file_path": "/x" }, "decision_reason": "outside" });
         let said = said(&json!({ "type": "control_request", "request_id": "r1", "request": request }));
         let [Said::May(may)] = &*said else { panic!("{said:?}") };
         assert_eq!((may.tool.as_str(), may.reason.as_deref(), &may.input), ("Read", Some("outside"), &json!({ "file_path": "/x" })));

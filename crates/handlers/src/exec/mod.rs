@@ -47,7 +47,11 @@ pub(crate) mod process;
 pub(crate) mod said;
 pub(crate) mod verdict;
 
-use std::{path::{Path, PathBuf}, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use agentbus::{Done, Fault, Name, Task, protocol::Extra};
 use futures::FutureExt;
@@ -165,7 +169,9 @@ impl Exec {
                 heard.answer = Some(*given);
                 dialogue.close_input();
             }
-            Said::Question(_) | Said::Ask(_) if heard.answer.is_some() => return Err(Ending::Bad("it asks after it has answered".to_owned())),
+            Said::Question(_) | Said::Ask(_) if heard.answer.is_some() => {
+                return Err(Ending::Bad("it asks after it has answered".to_owned()));
+            }
             Said::Question(_) | Said::Ask(_) if !self.stays_open() => return Err(Ending::Failed(not_interactive())),
             Said::Question(asked) => {
                 let (too_many, task) = (asked.too_many(), task.clone());

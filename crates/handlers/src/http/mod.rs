@@ -25,9 +25,9 @@
 //! | `output_limit`, `time_limit` | a limit is exceeded | failed |
 //! | `no_key`, `untrusted` | a variable of a header is missing; it is not, or no longer, trusted | failed, with a `hint` |
 //!
-//! What the variables held is taken out of everything that comes back. Next: `body` (reading what comes).
+//! What the variables held is taken out of everything that comes back. Next: `form` (what came).
 
-mod body;
+mod form;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -39,14 +39,14 @@ use reqwest::{
 use roster::{Bus as Block, Definition};
 use url::Url;
 
-use self::body::{Body, Form};
+use self::form::Form;
 use crate::{
     exec::{
         self,
         said::{self, Given, Report, Said, Told},
     },
     trust::Gate,
-    web::{self, Secrets, Side, Trouble},
+    web::{self, Body, Secrets, Side, Trouble},
 };
 
 /// What may come back.
@@ -104,7 +104,7 @@ impl Http {
         let response = self.send(&web::client(self.url.as_str())?, task, headers, stall).await?;
         let (status, form) = (response.status(), Form::of(response.headers().get(CONTENT_TYPE)));
         let received = response.headers().clone();
-        let mut body = Body::new(response, most, stall);
+        let mut body = Body::new(response, Side::Endpoint, most, stall);
         if !status.is_success() {
             let said = body.beginning().await;
             return Err(Side::Endpoint.refused(status, &received, &secrets.hide(&said)));
@@ -131,7 +131,7 @@ impl Http {
         }
         match tokio::time::timeout(stall, request.send()).await {
             Ok(sent) => sent.map_err(|error| web::unreachable(Side::Endpoint, &error)),
-            Err(_) => Err(body::stalled(stall)),
+            Err(_) => Err(Side::Endpoint.stalled(stall)),
         }
     }
 
@@ -152,7 +152,7 @@ impl Http {
             return Err(no_answer().into());
         }
         let mut heard = Heard::default();
-        heard.answer = match body::answer(&text).map_err(|why| bad(&why))? {
+        heard.answer = match form::answer(&text).map_err(|why| bad(&why))? {
             Some(given) => Some(self.taken(task, given, &mut heard.facts)),
             None => {
                 self.hear(task, &text, &mut heard).await?;
@@ -185,7 +185,7 @@ impl Http {
 
     fn fact(&self, task: &Task, told: Told) -> Fact {
         // Without what may be a secret: a user's name and a query string.
-        let place = format!("{}://{}{}", self.url.scheme(), self.url.host_str().unwrap_or_default(), self.url.path());
+        let place = self.url.origin().ascii_serialization() + self.url.path();
         told.told(task.agent(), &format!("told by the endpoint: {place}"), exec::now())
     }
 }
@@ -214,5 +214,5 @@ fn no_answer() -> Fault {
 }
 
 fn bad(why: &str) -> Fault {
-    Fault::fail("bad_response", format!("the endpoint's response is not right: {why}"))
+    Side::Endpoint.malformed(why)
 }

@@ -23,13 +23,14 @@
 //! | `output_limit`, `time_limit` | a limit is exceeded | failed |
 //! | `no_key`, `untrusted` | the key is missing; it is not, or no longer, trusted | failed, with a `hint` |
 //!
-//! Keys: `web::Secrets`. Reading order: this file, `endpoint` (whom to ask), `prompt`, `turn` (one request), `tools`.
+//! Keys: `web::Secrets`. Reading order: this file, `endpoint` (whom to ask), `prompt`, `turn` (one request), `api` (in whose words), `tools`.
 
-mod calls;
+mod api;
 mod endpoint;
 mod prompt;
 mod reply;
 mod reports;
+mod talk;
 mod tools;
 mod trouble;
 mod turn;
@@ -37,17 +38,18 @@ mod turn;
 use std::{num::NonZeroU32, path::PathBuf, sync::Arc};
 
 use agentbus::{Done, Fact, Fault, Task, protocol::message::Usage};
-use genai::chat::{ChatMessage, ChatRequest, StopReason, ToolResponse};
-use roster::{Bus as Block, Definition, Provider};
+use roster::{Bus as Block, Definition};
 
 pub(crate) use reply::Wanted;
 
 use self::{
+    api::Allowed,
     endpoint::Endpoint,
     prompt::Frame,
     reports::Reports,
-    tools::{Hands, TOOLS},
-    turn::{Allowed, Chat, Said},
+    talk::{Message, Said, Stop, Talk},
+    tools::Hands,
+    turn::Chat,
 };
 use crate::{
     exec,
@@ -125,7 +127,7 @@ impl Llm {
                 }
                 let results = hands.act(&said.calls).await?;
                 spent.others = hands.spent;
-                talk = talk.append_message(said.message).append_messages(self.results(results));
+                talk.messages.extend([Message::Model(said), Message::Results(results)]);
                 turn += 1;
                 continue;
             }
@@ -137,14 +139,14 @@ impl Llm {
                     return Err(Fault::fail("reply_schema_unmet", message).into());
                 }
                 Err(why) => {
-                    talk = talk.append_message(said.message).append_message(ChatMessage::user(prompt::repair(&why)));
+                    talk.messages.extend([Message::Model(said), Message::User(prompt::repair(&why))]);
                     (turn, repaired) = (turn + 1, true);
                 }
             }
         }
     }
 
-    fn opening(&self, task: &Task) -> ChatRequest {
+    fn opening(&self, task: &Task) -> Talk {
         let tools = self.turns() > 1;
         let frame = Frame {
             agent: task.agent(),
@@ -155,8 +157,8 @@ impl Llm {
             query: task.query(),
             tools,
         };
-        let talk = ChatRequest::from_user(prompt::question(task.query())).with_system(prompt::system(&self.body, &frame));
-        if tools { talk.with_tools(TOOLS.iter().cloned()) } else { talk }
+        let question = Message::User(prompt::question(task.query()));
+        Talk { system: prompt::system(&self.body, &frame), tools, messages: vec![question] }
     }
 
     fn turns(&self) -> u32 {
@@ -180,23 +182,15 @@ impl Llm {
 
     /// Whether the model came to an end, and said something.
     fn stopped_well(&self, task: &Task, said: &Said, spent: &Spent) -> Result<(), Fault> {
-        match &said.stop {
-            Some(StopReason::MaxTokens(_)) if left(task, spent) == Some(0) => Err(budget_spent(spent)),
-            Some(StopReason::MaxTokens(_)) => {
+        match said.stop {
+            Stop::TooLong if left(task, spent) == Some(0) => Err(budget_spent(spent)),
+            Stop::TooLong => {
                 let hint = "Raise 'max_tokens' in the agent's block, or ask for less.";
                 Err(Fault::fail("answer_cut", "the model's answer is longer than it may be").with("hint", hint))
             }
-            Some(StopReason::ContentFilter(_)) => Err(Fault::fail("model_refused", "the model declines to answer")),
-            _ if said.text.trim().is_empty() => Err(Fault::fail("no_answer", "the model gave no answer")),
-            _ => Ok(()),
-        }
-    }
-
-    /// What tools gave, as messages. Ollama has one for each; the others have them together.
-    fn results(&self, results: Vec<ToolResponse>) -> Vec<ChatMessage> {
-        match self.endpoint.provider {
-            Provider::Ollama => results.into_iter().map(ChatMessage::from).collect(),
-            Provider::Anthropic | Provider::OpenAi => vec![ChatMessage::from(results)],
+            Stop::Refusal => Err(Fault::fail("model_refused", "the model declines to answer")),
+            Stop::Done if said.text.trim().is_empty() => Err(Fault::fail("no_answer", "the model gave no answer")),
+            Stop::Done => Ok(()),
         }
     }
 

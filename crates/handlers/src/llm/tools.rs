@@ -7,11 +7,13 @@ use std::{sync::LazyLock, time::Duration};
 
 use agentbus::{Ended, Error, Fact, FactKind, Fault, Inquiry, Query, Task, protocol::Extra};
 use futures::{StreamExt, stream};
-use genai::chat::{Tool, ToolCall, ToolResponse};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::reports::say;
+use super::{
+    reports::say,
+    talk::{Call, CallResult},
+};
 use crate::{
     exec::{self, nests_too_deeply, said::Told},
     web::Secrets,
@@ -29,13 +31,21 @@ const FACTS: usize = 256;
 /// How much of what others answered the model is told, in characters.
 const TOLD: usize = 24 << 10;
 
-/// The tools as a model is told of them.
+/// A tool as a model is told of it.
+#[derive(Debug)]
+pub(super) struct Tool {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) schema: Value,
+}
+
+/// The tools.
 pub(super) static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
     let text = |about: &str| json!({ "type": "string", "description": about });
     let seconds = json!({ "type": "integer", "minimum": 1, "description": "How long to wait, in seconds." });
-    let tool = |name: &str, about: &str, fields: Value, required: &[&str]| {
+    let tool = |name, about, fields: Value, required: &[&str]| {
         let schema = json!({ "type": "object", "properties": fields, "required": required });
-        Tool::new(name).with_description(about).with_schema(schema)
+        Tool { name, about, schema }
     };
     vec![
         tool(
@@ -151,7 +161,7 @@ impl<'a> Hands<'a> {
     ///
     /// # Errors
     /// `bad_tool_calls`.
-    pub(super) async fn act(&mut self, calls: &[ToolCall]) -> Result<Vec<ToolResponse>, Fault> {
+    pub(super) async fn act(&mut self, calls: &[Call]) -> Result<Vec<CallResult>, Fault> {
         let this = &*self;
         let acting = stream::iter(calls.to_vec()).map(|call| this.call(call)).buffered(AT_ONCE);
         let outcomes: Vec<Outcome> = acting.collect().await;
@@ -170,32 +180,36 @@ impl<'a> Hands<'a> {
                 let last = outcome.result.get("message").and_then(Value::as_str).unwrap_or_default();
                 return Err(Fault::fail("bad_tool_calls", format!("the model called tools wrongly {} times; at last: {last}", self.wrong)));
             }
-            responses.push(ToolResponse::from_tool_call(call, short(outcome.result.to_string())));
+            let text = short(outcome.result.to_string());
+            responses.push(CallResult { id: call.id.clone(), name: call.name.clone(), text, wrong: outcome.wrong });
         }
         Ok(responses)
     }
 
-    async fn call(&self, call: ToolCall) -> Outcome {
-        let arguments = self.secrets.hide_in(call.fn_arguments);
+    async fn call(&self, call: Call) -> Outcome {
+        let arguments = match call.read() {
+            Ok(arguments) => self.secrets.hide_in(Value::Object(arguments)),
+            Err(error) => return Outcome::wrong("bad_arguments", format!("the arguments are no JSON object: {error}")),
+        };
         if nests_too_deeply(&arguments) {
             return Outcome::wrong("bad_arguments", "the arguments nest too deeply");
         }
-        let done = match call.fn_name.as_str() {
+        let done = match call.name.as_str() {
             "ask" => match read(arguments) {
                 Ok(ask) => self.ask(ask).await,
-                Err(wrong) => wrong,
+                Err(why) => Outcome::wrong("bad_arguments", why),
             },
             "report_progress" => match read::<Report>(arguments) {
                 Ok(report) => self.report(report).await,
-                Err(wrong) => wrong,
+                Err(why) => Outcome::wrong("bad_arguments", why),
             },
             "set_fact" => match read(arguments) {
                 Ok(told) => self.fact(told).await,
-                Err(wrong) => wrong,
+                Err(why) => Outcome::wrong("bad_arguments", why),
             },
             "question" => match read(arguments) {
                 Ok(question) => self.question(question).await,
-                Err(wrong) => wrong,
+                Err(why) => Outcome::wrong("bad_arguments", why),
             },
             other => Outcome::wrong("no_such_tool", format!("there is no tool '{}'", self.secrets.hide(&short(other.to_owned())))),
         };
@@ -263,11 +277,8 @@ impl<'a> Hands<'a> {
     }
 }
 
-fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, Outcome> {
-    if !arguments.is_object() {
-        return Err(Outcome::wrong("bad_arguments", "the arguments are no JSON object"));
-    }
-    serde_json::from_value(arguments).map_err(|error| Outcome::wrong("bad_arguments", error.to_string()))
+fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, String> {
+    serde_json::from_value(arguments).map_err(|error| error.to_string())
 }
 
 /// What another agent answered, as the model is told: with who observed what, and when.

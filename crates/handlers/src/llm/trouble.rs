@@ -1,38 +1,12 @@
-//! What is made of genai's errors: which may pass, and which would come again. Secrets are taken out of what they quote.
+//! What is made of what an endpoint says of itself: which errors may pass, and which would come again. Secrets are taken out of what
+//! is quoted.
+//!
+//! Pure.
 
-use agentbus::Fault;
-use genai::Error;
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
 
-use crate::web::{Secrets, Side, Trouble, quoted, unreachable};
-
-/// The failure that an error is.
-pub(super) fn trouble(error: &Error, secrets: &Secrets) -> Trouble {
-    match error {
-        Error::WebStream { error, cause, .. } => {
-            if let Some(error) = error.downcast_ref::<Error>() {
-                return trouble(error, secrets);
-            }
-            match error.downcast_ref::<reqwest::Error>() {
-                Some(error) => unreachable(Side::Model, error).into(),
-                None => broken(&secrets.hide(cause)).into(),
-            }
-        }
-        Error::HttpError { status, headers, body, .. } => Side::Model.refused(*status, headers, &secrets.hide(&message(body))),
-        Error::ChatResponse { body, .. } => said(body, secrets),
-        Error::StreamParse { serde_error, .. } => broken(&serde_error.to_string()).into(),
-        Error::JsonValueExt(_) | Error::SerdeJson(_) | Error::InvalidJsonResponseElement { .. } => {
-            broken("an event is not as the API has it").into()
-        }
-        other => Fault::fail("bad_request", format!("no request can be made: {}", quoted(&secrets.hide(&other.to_string())))).into(),
-    }
-}
-
-/// What came is not what the API says.
-pub(super) fn broken(why: &str) -> Fault {
-    Fault::retry("bad_response", format!("the model's response is not right: {}", quoted(why)))
-}
+use crate::web::{Secrets, Side, Trouble};
 
 /// An error event in the middle of a stream: the status with which the same would have been refused before it.
 pub(super) fn said(body: &Value, secrets: &Secrets) -> Trouble {
@@ -50,7 +24,7 @@ pub(super) fn said(body: &Value, secrets: &Secrets) -> Trouble {
 }
 
 /// The words in an error's body, where they can be found.
-fn message(body: &str) -> String {
+pub(super) fn message(body: &str) -> String {
     let value: Value = serde_json::from_str(body).unwrap_or_default();
     let places = ["/error/message", "/message", "/error"];
     places.into_iter().find_map(|place| value.pointer(place)?.as_str()).map_or_else(|| body.to_owned(), str::to_owned)

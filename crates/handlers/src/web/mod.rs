@@ -1,8 +1,9 @@
 //! Speaking HTTP to somebody else: the client, what is made of a bad status, and keys that nobody may see.
 //!
 //! Knows no handler. Never follows a redirect: a key or a query must not travel to where nobody sent it. Never logs a header or a
-//! body. Reading order: this file, `secrets` (keys, and how they are kept out of what is said), `trouble` (errors → faults).
+//! body. Reading order: this file, `body` (what comes back), `secrets` (keys, and how they are kept out of what is said), `trouble` (errors → faults).
 
+mod body;
 mod secrets;
 mod trouble;
 
@@ -13,8 +14,9 @@ use reqwest::{Client, redirect::Policy};
 
 use crate::{exec::until, trust::is_loopback};
 
+pub(crate) use body::Body;
 pub(crate) use secrets::Secrets;
-pub(crate) use trouble::{Retry, Side, Trouble, quoted, unreachable};
+pub(crate) use trouble::{Retry, Side, Trouble, unreachable};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);

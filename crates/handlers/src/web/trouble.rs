@@ -68,6 +68,20 @@ impl Side {
         Trouble { fault, retry: Retry { after } }
     }
 
+    /// What came is not right. A model may do better next time; a program would say the same again.
+    pub(crate) fn malformed(self, why: &str) -> Fault {
+        let message = format!("{}'s response is not right: {}", self.called(), quoted(why));
+        match self {
+            Self::Model => Fault::retry("bad_response", message),
+            Self::Endpoint => Fault::fail("bad_response", message),
+        }
+    }
+
+    /// Nothing came for too long.
+    pub(crate) fn stalled(self, stall: Duration) -> Fault {
+        Fault::retry("stalled", format!("{} said nothing for {stall:?}", self.called()))
+    }
+
     pub(crate) const fn called(self) -> &'static str {
         match self {
             Self::Model => "the model",

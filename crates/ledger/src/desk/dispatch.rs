@@ -127,7 +127,8 @@ impl Desk {
             return waits == agent;
         }
         let open = self.book.get(key).filter(|fold| fold.ended().is_none() && fold.current().is_none());
-        let named = |fold: &Fold| fold.posted().to.name() == Some(agent) || fold.posted().query().is_some_and(|q| q.target.as_ref() == Some(agent));
+        let named =
+            |fold: &Fold| fold.posted().to.name() == Some(agent) || fold.posted().query().is_some_and(|q| q.target.as_ref() == Some(agent));
         open.is_some_and(named)
     }
 

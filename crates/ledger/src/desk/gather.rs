@@ -104,10 +104,20 @@ impl Desk {
     /// A part has ended with this entry, if it is one: also one that was refused.
     fn end_part(&mut self, key: &Key, entry: &Entry) {
         let Some(state) = self.book.get(key).filter(|_| key.requester.is_coordinator()).map(Fold::state) else { return };
-        let Some(gathering) = self.book.parent(key).and_then(|parent| self.gathers.get_mut(parent)) else { return };
+        let Some(gathering) = self.whole_of(key).and_then(|whole| self.gathers.get_mut(&whole)) else { return };
         if let Some(asked) = gathering.part(key.id).cloned() {
             gathering.add(&asked, state, entry, self.policy.largest);
         }
+    }
+
+    /// The query that gathers what this one was asked for. A part that was refused, since what stands above the whole is
+    /// over, hangs on nothing in the book; the whole lists it all the same.
+    pub(super) fn whole_of(&self, key: &Key) -> Option<Key> {
+        let above = self.book.parent(key).filter(|parent| self.gathers.contains_key(parent));
+        if above.is_some() || !key.requester.is_coordinator() {
+            return above.cloned();
+        }
+        self.gathers.iter().find(|(_, gathering)| gathering.part(key.id).is_some()).map(|(whole, _)| whole.clone())
     }
 
     /// Goes on with a query that gathers: answers it, or asks whom it has not asked yet.

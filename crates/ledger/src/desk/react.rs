@@ -48,7 +48,7 @@ impl Desk {
         }
         let open = |child: &&Fold| child.ended().is_none();
         let mut kin: Vec<Key> = self.book.children(key).filter(open).map(|child| child.key().clone()).collect();
-        kin.extend(self.book.parent(key).filter(|parent| self.gathers.contains_key(parent)).cloned());
+        kin.extend(self.whole_of(key));
         for key in kin {
             self.react(&key, now, router, actions);
         }

@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn it_is_shown_with_its_choices_and_harmless() {
         let asked = question(&json!({ "choices": ["yes", "no"], "default": { "dry": true } }));
-        assert_eq!(told(&asked), "deployer asks: Sure?[2J\n  1  yes\n  2  no");
+        assert_eq!(told(&asked), "deployer asks: Sure?\u{fffd}[2J\n  1  yes\n  2  no");
         assert_eq!(cursor(&asked), "reply [{\"dry\":true}]: ");
     }
 }

@@ -89,7 +89,15 @@ impl Server {
         let (ledger, attached, coordinator, agents) =
             tokio::join!(connection.survey(), connection.stream(&blobs), coordinator(bus), bus.agents());
         let attached = attached.ok().flatten();
-        Self { version: connection.server_version(), space: connection.space().to_string(), ledger, attached, coordinator, agents, store: store(url) }
+        Self {
+            version: connection.server_version(),
+            space: connection.space().to_string(),
+            ledger,
+            attached,
+            coordinator,
+            agents,
+            store: store(url),
+        }
     }
 }
 

@@ -92,7 +92,10 @@ impl Answer {
         if self.text.trim().is_empty() {
             return Err(Failure::usage("empty_text", "an answer needs words").hint("Say what was delivered, or what you do not know."));
         }
-        let is_code = |code: &String| code.starts_with(|c: char| c.is_ascii_lowercase()) && code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        let is_code = |code: &String| {
+            code.starts_with(|c: char| c.is_ascii_lowercase())
+                && code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        };
         if self.failed.as_ref().is_some_and(|code| !is_code(code)) {
             return Err(Failure::usage("bad_code", "a code is a word of a-z, 0-9 and '_', as in not_possible"));
         }
@@ -157,7 +160,9 @@ impl Ask {
         inquiry.within = self.wait;
         let replied = taken.question(inquiry).await?;
         if *json {
-            printer::json(&json!({ "id": self.id, "question": replied.question, "reply": replied.value, "by_default": replied.by_default }));
+            printer::json(
+                &json!({ "id": self.id, "question": replied.question, "reply": replied.value, "by_default": replied.by_default }),
+            );
         } else {
             let reply = replied.value.as_str().map_or_else(|| replied.value.to_string(), str::to_owned);
             printer::data(show::plain(&reply));

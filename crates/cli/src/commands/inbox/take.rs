@@ -76,7 +76,11 @@ impl Take {
             // Whoever had it was silent for too long: now anybody of this name may take it.
             Ok(taken) if ran_out(taken.lease_until()) => Ok(()),
             Ok(taken) => {
-                let held = Failure::new(Exit::Ended, "in_hand", format!("{me} has the query {id} in hand already, as attempt {}", taken.attempt()));
+                let held = Failure::new(
+                    Exit::Ended,
+                    "in_hand",
+                    format!("{me} has the query {id} in hand already, as attempt {}", taken.attempt()),
+                );
                 Err(held.hint(format!("Answer it: agentbus inbox answer {id} TEXT --as {me}")))
             }
             // It waits for somebody, or will again; for whom, the coordinator decides.

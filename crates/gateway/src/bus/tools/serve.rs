@@ -144,18 +144,16 @@ pub(super) async fn wait(seat: &Seat, arguments: Extra, caller: &Caller) -> Told
 
 fn request(held: &Held) -> Output {
     let (id, query, assignment) = (held.id(), held.query(), held.assignment());
-    let text = format!(
-        "{} asks ({}, query {id}, until {}):\n{}\n\nFinish with answer_request, or give it back with release_request.",
-        held.requester(),
-        query.request_type,
-        assignment.deadline,
-        held.text()
-    );
+    let mut text = format!("{} asks ({}, query {id}, until {}):\n", held.requester(), query.request_type, assignment.deadline);
+    text.push_str(&text::cut(held.text().to_owned()));
+    text.push('\n');
+    text::attachments(&mut text, id, query.attachments.iter());
+    text.push_str("\nFinish with answer_request, or give it back with release_request.");
     let request = json!({
         "id": id, "requester": held.requester(), "request_type": query.request_type, "text": held.text(),
         "attempt": held.attempt(), "deadline": assignment.deadline, "query": query,
     });
-    Output::text(text::cut(text)).data(json!({ "request": request }))
+    Output::text(text).data(json!({ "request": request }))
 }
 
 pub(super) async fn answer(seat: &Seat, arguments: Extra) -> Told {
