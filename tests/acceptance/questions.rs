@@ -126,7 +126,11 @@ async fn a_question_goes_up_to_whoever_asked_first() {
     let bus = TestBus::start().await;
     let _agent = asker(&bus, Inquiry::new("Which region?").choices(["eu", "us"])).await;
     let delegates = |task: Task| async move {
-        let ended = task.ask(Query { target: Some(name("deployer")), ..Query::new(task.agent().clone(), "deploy", task.text()) }).await?.ended().await?;
+        let ended = task
+            .ask(Query { target: Some(name("deployer")), ..Query::new(task.agent().clone(), "deploy", task.text()) })
+            .await?
+            .ended()
+            .await?;
         let result = ended.answer.and_then(|answer| answer.result).unwrap_or_default();
         Ok::<_, Fault>(Done::new("Passed on.").result(result))
     };

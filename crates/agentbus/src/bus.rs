@@ -201,8 +201,15 @@ impl Bus {
     pub async fn report(&self, status: impl Into<String>, progress: Extra) -> Result<QueryId, Error> {
         let (id, agent) = (QueryId::mint(), self.name().clone());
         let subject = Subject::new(Kind::Progress, id, agent.clone(), To::All)?;
-        let progress =
-            Progress { agent, status: status.into(), progress: Some(progress), attempt: None, instance: None, defaulted: None, extra: Extra::new() };
+        let progress = Progress {
+            agent,
+            status: status.into(),
+            progress: Some(progress),
+            attempt: None,
+            instance: None,
+            defaulted: None,
+            extra: Extra::new(),
+        };
         self.publish(&subject, Message::Progress(progress)).await?;
         Ok(id)
     }

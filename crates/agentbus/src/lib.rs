@@ -47,8 +47,8 @@ mod reply;
 mod serve;
 mod watch;
 
-pub use attach::{AttachmentError, LARGEST};
 pub use ask::{Asking, Ended, Event};
+pub use attach::{AttachmentError, LARGEST};
 pub use bus::Bus;
 pub use durable::Durable;
 pub use error::Error;

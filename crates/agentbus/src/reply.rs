@@ -43,10 +43,10 @@ fn open_question(record: &Record, number: Option<u32>) -> Result<&Question, Prob
         (None, [question]) => Ok(question),
         (None, _) => Err(Problem::new("which_question", format!("several questions about the query {id} are open: {open}"))
             .hint("Say which one: --question N")),
-        (Some(number), questions) => questions
-            .iter()
-            .find(|question| question.question == number)
-            .ok_or_else(|| Problem::new("no_such_question", format!("there is no open question {number} about the query {id}")).hint(format!("Open: {open}"))),
+        (Some(number), questions) => questions.iter().find(|question| question.question == number).ok_or_else(|| {
+            Problem::new("no_such_question", format!("there is no open question {number} about the query {id}"))
+                .hint(format!("Open: {open}"))
+        }),
     }
 }
 
@@ -68,9 +68,7 @@ mod tests {
     use serde_json::json;
 
     fn record(questions: &[u32], state: &str) -> Record {
-        let question = |number: &u32| {
-            json!({ "agent": "deployer", "attempt": 1, "instance": "i", "question": number, "text": "Sure?", "choices": ["yes", "no"] })
-        };
+        let question = |number: &u32| json!({ "agent": "deployer", "attempt": 1, "instance": "i", "question": number, "text": "Sure?", "choices": ["yes", "no"] });
         let record = json!({
             "id": QueryId::mint(), "requester": "alice", "state": state, "query": null, "seq": 1,
             "posted_at": "2026-11-22T09:00:00Z", "questions": questions.iter().map(question).collect::<Vec<_>>(),

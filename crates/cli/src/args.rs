@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        agents, ask, attachment, backup, bench, cancel, completions, context, dead, doctor, erase, history, inbox, init, lint, list, mcp, notify, post, progress,
-        reply, route, schema, serve, status, trust, up, verify, watch,
+        agents, ask, attachment, backup, bench, cancel, completions, context, dead, doctor, erase, history, inbox, init, lint, list, mcp,
+        notify, post, progress, reply, route, schema, serve, status, trust, up, verify, watch,
     },
     options::Global,
 };

@@ -113,7 +113,9 @@ impl From<agentbus::Error> for Failure {
         let exit = match error.code() {
             _ if error.is_unavailable() => Exit::Unreachable,
             "auth" | "tls" | "unreadable_file" | "forbidden" | "ledger_settings" | "storage_full" => Exit::Unreachable,
-            "bad_name" | "bad_id" | "bad_subject" | "schema_violation" | "malformed_json" | "usage" | "writer" | "attachment_twice" => Exit::Usage,
+            "bad_name" | "bad_id" | "bad_subject" | "schema_violation" | "malformed_json" | "usage" | "writer" | "attachment_twice" => {
+                Exit::Usage
+            }
             _ => Exit::Ended,
         };
         Self { exit, problem: error.problem(), about: None }

@@ -70,7 +70,10 @@ pub async fn detect() -> Choice {
             return choice;
         }
     }
-    Choice::of(Handler::Context, "there is no key for a model in the environment, no 'claude' on PATH, and no model's server on this machine")
+    Choice::of(
+        Handler::Context,
+        "there is no key for a model in the environment, no 'claude' on PATH, and no model's server on this machine",
+    )
 }
 
 async fn vendor(variable: &str, provider: Provider, base: &str, key: &str) -> Choice {

@@ -10,8 +10,8 @@
 //! does it), `http` (whoever is behind a URL does it; `web` is what both need), `probe` (a command
 //! observes a fact), then [`trust`] (which commands may run, and where queries may go).
 
-mod claude;
 mod attached;
+mod claude;
 pub mod context;
 pub mod detect;
 mod exec;

@@ -159,7 +159,15 @@ impl Log {
 
     pub(crate) fn progress(&mut self, attempt: u32, by: &str) -> Verdict {
         let (agent, status, instance) = (name("a"), "busy".to_owned(), Some(instance(by)));
-        self.agents(Message::Progress(Progress { agent, status, progress: None, attempt: Some(attempt), instance, defaulted: None, extra: Extra::new() }))
+        self.agents(Message::Progress(Progress {
+            agent,
+            status,
+            progress: None,
+            attempt: Some(attempt),
+            instance,
+            defaulted: None,
+            extra: Extra::new(),
+        }))
     }
 
     pub(crate) fn question(&mut self, attempt: u32, by: &str, question: u32) -> Verdict {

@@ -33,7 +33,9 @@ mod walk;
 pub use about::About;
 pub use asked::{Asked, Standing};
 pub use body::{ContextQuery, Integration, ProgressExample};
-pub use bus::{Bus, Command, DEFAULT_CAPACITY, DEFAULT_LEASE, DEFAULT_OUTPUT, Limits, Probe, KeySource, NoKeySource, Permissions, Provider};
+pub use bus::{
+    Bus, Command, DEFAULT_CAPACITY, DEFAULT_LEASE, DEFAULT_OUTPUT, KeySource, Limits, NoKeySource, Permissions, Probe, Provider,
+};
 pub use config::{Config, MayCost};
 pub use definition::{Definition, Tools, parse};
 pub use diagnostic::{Diagnostic, Place, Severity};

@@ -101,7 +101,9 @@ impl Task {
     pub async fn question(&self, inquiry: Inquiry) -> Result<Replied, Error> {
         let number = self.next_question()?;
         if self.requester().is_coordinator() {
-            return self.go_on_without(number, inquiry.default, "nobody_to_ask", "a part of a query to several agents has nobody to ask").await;
+            return self
+                .go_on_without(number, inquiry.default, "nobody_to_ask", "a part of a query to several agents has nobody to ask")
+                .await;
         }
         // Opened first: a reply may come before the question's acknowledgement.
         let mut letters = self.voice().open_box(self.id()).await?;

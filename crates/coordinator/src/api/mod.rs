@@ -24,7 +24,8 @@ pub(crate) use waiters::{Waiters, dismiss, ended, waits};
 use crate::service::Service;
 
 /// The endpoints, each under `agentbus.{endpoint}.{caller}`.
-pub(crate) const ENDPOINTS: &[&str] = &["ask", "post", "status", "list", "cancel", "route", "agents", "dead", "erase", "tree", "attach", "fetch"];
+pub(crate) const ENDPOINTS: &[&str] =
+    &["ask", "post", "status", "list", "cancel", "route", "agents", "dead", "erase", "tree", "attach", "fetch"];
 
 /// Answers one call, or starts what will answer it.
 pub(crate) fn answer(service: &mut Service, call: Call) {

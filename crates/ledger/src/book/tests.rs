@@ -30,8 +30,15 @@ fn whatever_stands_under_the_guard_counts_for_it() {
     assert_eq!(log.fold().guard(), 2, "what the agent writes does not stand there");
     log.write(Kind::Reply, "me", To::One(name("a")), Err(junk()));
     assert_eq!(log.fold().guard(), 4, "junk does");
-    let progress =
-        Progress { agent: name("me"), status: "busy".to_owned(), progress: None, attempt: None, instance: None, defaulted: None, extra: Extra::new() };
+    let progress = Progress {
+        agent: name("me"),
+        status: "busy".to_owned(),
+        progress: None,
+        attempt: None,
+        instance: None,
+        defaulted: None,
+        extra: Extra::new(),
+    };
     log.write(Kind::Progress, "me", To::All, Ok(Message::Progress(progress)));
     assert_eq!(log.fold().guard(), 5, "and what belongs to no query");
     log.book.passed_over(&log.key, 6);

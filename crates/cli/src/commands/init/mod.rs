@@ -139,7 +139,10 @@ mod tests {
         let mut agents = [roster::parse(Path::new("qa.md"), "---\nname: qa\n---\n").0.unwrap()];
         assert_eq!((config.apply(&mut agents), found), (Vec::new(), Vec::new()));
         let bus = &agents.first().unwrap().bus;
-        assert_eq!((bus.handler(), bus.provider, bus.url.clone(), bus.model.clone()), (Handler::Llm, choice.provider, choice.url, choice.model));
+        assert_eq!(
+            (bus.handler(), bus.provider, bus.url.clone(), bus.model.clone()),
+            (Handler::Llm, choice.provider, choice.url, choice.model)
+        );
         assert_eq!(bus.capacity, None);
     }
 
