@@ -214,7 +214,7 @@ fn everything_is_killed_and_alice_still_has_it() {
     assert_eq!(eventually("its end", || house.up.ended().ok_or("it runs")), -1);
     house.up = house.repository.up();
     house.waits(&waiting);
-    assert_eq!(ids(&house.alice(&[])["in_hand"]), [held.clone()]);
+    assert_eq!(ids(&house.alice(&[])["in_hand"]), std::slice::from_ref(&held));
     house.alice(&["answer", &held, "Survived."]);
     assert_eq!(house.ended(&held), "completed");
 

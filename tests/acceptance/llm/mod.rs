@@ -13,8 +13,11 @@ use testkit::{
 
 use self::site::{Site, bodies, failure, stop, streamed};
 
-/// Each API: its provider, what its url ends with, and how it wants a key.
-const APIS: [(&str, &str, Option<(&str, &str)>); 3] =
+/// A provider, what its url ends with, and the header and the prefix of its key.
+type Api = (&'static str, &'static str, Option<(&'static str, &'static str)>);
+
+/// The APIs that there are.
+const APIS: [Api; 3] =
     [("anthropic", "", Some(("x-api-key", ""))), ("openai", "/v1", Some(("authorization", "Bearer "))), ("ollama", "/", None)];
 
 /// An agent for each API, at an endpoint of its own.
