@@ -53,7 +53,9 @@ async fn a_node_is_lost_while_all_of_it_is_watched_and_copied() {
     drop(watcher);
     assert_eq!(seen, (1..=last).collect::<Vec<_>>(), "each once, in order");
 
-    // A command gives up after five seconds, and an election may take longer.
+    // A command gives up after five seconds, and an election may take longer. That there are no attachments, the leader
+    // of the whole says.
+    cluster.led().await;
     for stream in ["bus-ledger", "bus-archive", "KV_bus-agents", "KV_bus-watchers"] {
         cluster.leader(stream).await;
     }

@@ -63,6 +63,19 @@ fn only_the_nats_room_names_the_client_library() {
 }
 
 #[test]
+fn what_the_gateway_speaks_is_known_in_the_gateway_only() {
+    for (library, home) in [("rmcp", "crates/gateway/src/mcp/wire"), ("axum", "crates/gateway/src/mcp/http.rs")] {
+        // A name in a sentence is no use of it.
+        let used = format!("{library}::");
+        let uses = |text: &str| text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(&used));
+        let strangers =
+            files(&[".rs"]).into_iter().filter(|(path, text)| !path.starts_with(home) && !path.ends_with("tidy.rs") && uses(text));
+        let strangers: Vec<_> = strangers.map(|(path, _)| path.display().to_string()).collect();
+        expect_none(&format!("Only {home} knows {library}: add what is missing there."), &strangers);
+    }
+}
+
+#[test]
 fn subjects_are_spelled_in_one_place() {
     let spelled = files(&[".rs"]).into_iter().filter(|(path, _)| path.starts_with("crates") && !path.starts_with("crates/protocol"));
     let starts: Vec<_> =

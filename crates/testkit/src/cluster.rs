@@ -185,6 +185,23 @@ impl Cluster {
         .await;
     }
 
+    /// Waits until a node that runs leads the whole: it is asked about what there is not.
+    ///
+    /// # Panics
+    /// When it does not come about within 30 s.
+    pub async fn led(&self) {
+        eventually_async("a leader of the cluster", || async {
+            for node in 0..NODES {
+                let seen = self.seen(node).await.unwrap_or_default();
+                if seen["meta_cluster"]["leader"] == name(node) {
+                    return Ok(());
+                }
+            }
+            Err("nobody leads it")
+        })
+        .await;
+    }
+
     /// Waits until a stream has a leader among the nodes that answer, and returns which it is.
     ///
     /// # Panics

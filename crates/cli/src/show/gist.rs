@@ -47,7 +47,12 @@ fn report(progress: &Progress) -> String {
 }
 
 fn fields(fields: &Extra) -> String {
-    fields.iter().map(|(name, field)| format!("{name} {}", value(field))).collect::<Vec<_>>().join(", ")
+    // A name that begins with an underscore says nothing to a person: it is there so that no fact is made of the text.
+    let told = |(name, field): (&String, &_)| match name.starts_with('_') {
+        true => value(field),
+        false => format!("{name} {}", value(field)),
+    };
+    fields.iter().map(told).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -71,6 +76,11 @@ mod tests {
         Kind::Progress,
         json!({ "agent": "b", "status": "training", "progress": { "epoch": 3, "stage": "fit" } }),
         "training: epoch 3, stage fit"
+    )]
+    #[case(
+        Kind::Progress,
+        json!({ "agent": "b", "status": "answering", "progress": { "_text": "Roses are" } }),
+        "answering: Roses are"
     )]
     #[case(Kind::Question, json!({ "agent": "b", "attempt": 1, "instance": "i7", "question": 1, "text": "which?" }), "question 1: which?")]
     #[case(Kind::Reply, json!({ "requesting_agent": "a", "question": 1, "reply": "this" }), "to question 1: this")]
