@@ -81,8 +81,8 @@ async fn nobody_replies_and_the_default_is_taken_and_said() {
     assert_eq!(ended.answer.and_then(|answer| answer.result), Some(json!([{ "dry_run": true }, true])));
     let record = client.history(ended.id).await.expect("on record");
     let told = record.messages.iter().find(|logged| logged.body["defaulted"] == 1001).expect("it says so");
-    assert_eq!(told.body["progress"]["default"], json!({ "dry_run": true }));
-    assert!(told.body["progress"]["because"].as_str().is_some_and(|why| why.contains("nobody replied")), "{told:?}");
+    assert_eq!(told.body["progress"]["_default"], json!({ "dry_run": true }));
+    assert!(told.body["progress"]["_because"].as_str().is_some_and(|why| why.contains("nobody replied")), "{told:?}");
 }
 
 #[tokio::test]
@@ -189,6 +189,77 @@ async fn a_reply_from_another_terminal_and_one_that_nobody_asked_for() {
     waits(&client, quiet.id()).await;
     client.cancel(quiet.id(), None).await.expect("cancelled");
     assert_eq!(quiet.ended().await.expect("it ends").state, State::Cancelled);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_open_and_a_reply_to_it_is_refused() {
+    let bus = TestBus::start().await;
+    let asks = |task: Task| async move {
+        let unanswered = task.question(Inquiry::new("Nobody replies?").within(Duration::from_millis(200))).await;
+        assert_eq!(unanswered.expect_err("no default").code(), "question_unanswered");
+        let dropped = tokio::time::timeout(Duration::from_millis(200), task.question(Inquiry::new("Dropped?"))).await;
+        assert!(dropped.is_err(), "{dropped:?}");
+        let value = task.question(Inquiry::new("Now?")).await?.value;
+        Ok::<_, Fault>(Done::new("Done.").result(value))
+    };
+    let _agent = bus.serve(Agent::new(name("deployer")), asks).await;
+    let client = bus.client("alice").await;
+    let asking = client.ask(query("deploy it")).await.expect("posted");
+    let id = asking.id();
+    let last = eventually_async("only the last question is open", || async {
+        let open = waits(&client, id).await;
+        if open == [1003] { Ok(()) } else { Err(open) }
+    });
+    last.await;
+    for gone in [1001, 1002] {
+        assert_eq!(client.reply(id, Some(gone), "yes".into()).await.expect_err("nobody waits").code(), "no_such_question");
+    }
+    client.reply(id, None, "now".into()).await.expect("a reply");
+    let ended = asking.ended().await.expect("it ends");
+    assert_eq!(ended.answer.and_then(|answer| answer.result), Some(Value::from("now")));
+}
+
+#[tokio::test]
+async fn two_who_ask_about_one_attempt_at_once_each_get_their_own_reply() {
+    let bus = TestBus::start().await;
+    let (alice, client) = (bus.client("deployer").await, bus.client("alice").await);
+    let mut inbox = alice.inbox(Agent::new(name("deployer"))).await.expect("an inbox");
+    assert!(inbox.known().await, "a coordinator knows of it");
+    let asking = client.ask(query("deploy it")).await.expect("posted");
+    let held = inbox.take(Duration::from_secs(10), None).await.expect("the bus is there").expect("it waits");
+    // As two commands at two terminals see it: neither knows of the other.
+    let (one, other) = (alice.taken(held.id()).await.expect("in hand"), alice.taken(held.id()).await.expect("in hand"));
+    let replies = async {
+        let two = eventually_async("two questions", || async {
+            let record = client.status(held.id()).await.map_err(|error| error.to_string())?;
+            if record.questions.len() == 2 { Ok(record.questions) } else { Err(format!("{:?}", record.questions)) }
+        });
+        for question in two.await {
+            client.reply(held.id(), Some(question.question), question.text.clone().into()).await.expect("a reply");
+        }
+    };
+    let (one, other, ()) =
+        tokio::join!(one.question(Inquiry::new("Keep the backup?")), other.question(Inquiry::new("Delete production?")), replies);
+    let (one, other) = (one.expect("a reply"), other.expect("a reply"));
+    assert_eq!((one.value, other.value), ("Keep the backup?".into(), "Delete production?".into()));
+    held.answer(Done::new("Both.")).await.expect("it counts");
+    assert_eq!(asking.ended().await.expect("it ends").state, State::Completed);
+}
+
+#[tokio::test]
+async fn of_two_replies_one_counts_and_the_other_is_told() {
+    let bus = TestBus::start().await;
+    let _agent = asker(&bus, Inquiry::new("Which region?").choices(["eu", "us"])).await;
+    let client = bus.client("alice").await;
+    let asking = client.ask(query("deploy it")).await.expect("posted");
+    waits(&client, asking.id()).await;
+    let (eu, us) = tokio::join!(client.reply(asking.id(), None, "eu".into()), client.reply(asking.id(), None, "us".into()));
+    let ended = asking.ended().await.expect("it ends");
+    let taken = ended.answer.and_then(|answer| answer.result).expect("a result")[0].clone();
+    let (counted, refused) = if taken == "eu" { (eu, us) } else { (us, eu) };
+    assert_eq!(counted.expect("it counted"), 1001);
+    let code = refused.expect_err("one counts").code().to_owned();
+    assert!(["too_late", "ended", "no_open_question"].contains(&code.as_str()), "{code}");
 }
 
 /// What `script` types is what a person types at a terminal.

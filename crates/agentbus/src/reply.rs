@@ -1,7 +1,9 @@
 //! Replying: what a requester gives an agent that has asked for input.
 
+use std::time::Duration;
+
 use protocol::{
-    Extra, Kind, Message, Problem, QueryId, Record, Subject, To,
+    Extra, Kind, Logged, Message, Problem, QueryId, Record, Subject, To, Verdict,
     message::{Question, Reply},
 };
 use serde_json::Value;
@@ -14,8 +16,9 @@ impl Bus {
     ///
     /// # Errors
     /// `not_found`, `not_yours`, `ended`; `no_open_question` where nobody waits for a reply, `no_such_question` where not for
-    /// this one, `which_question` where for several; `not_a_choice` where others were given; what is wrong with the reply,
-    /// `payload_too_large`, `storage_full`, `no_coordinator`, `unavailable`.
+    /// this one, `which_question` where for several; `not_a_choice` where others were given; `too_late` where another reply was
+    /// first, or the agent has gone on without; what is wrong with the reply, `payload_too_large`, `storage_full`,
+    /// `no_coordinator`, `unavailable`.
     pub async fn reply(&self, id: QueryId, question: Option<u32>, reply: Value) -> Result<u32, Error> {
         let record = self.status(id).await?;
         if record.requester != *self.name() {
@@ -26,9 +29,47 @@ impl Bus {
         let reply = as_chosen(question, reply)?;
         let subject = Subject::new(Kind::Reply, id, self.name().clone(), To::One(question.agent.clone()))?;
         let body = Reply { requesting_agent: self.name().clone(), question: question.question, reply, extra: Extra::new() };
-        self.publish(&subject, Message::Reply(body)).await?;
+        let seq = self.publish(&subject, Message::Reply(body)).await?;
+        let read = self.read_until(id, seq).await;
+        if read.is_some_and(|record| !reaches_its_agent(&record, question.question, seq)) {
+            let problem = Problem::new("too_late", format!("the agent does not wait for a reply to question {} any more", question.question));
+            return Err(problem.hint(format!("See what it went on with: agentbus history {id}")).into());
+        }
         Ok(question.question)
     }
+
+    /// What the record made of the message at this sequence; none, where that cannot be learnt within 2 s.
+    pub(crate) async fn verdict(&self, id: QueryId, seq: u64) -> Option<Verdict> {
+        let record = self.read_until(id, seq).await?;
+        record.messages.iter().find(|logged| logged.seq == seq).map(|logged| logged.verdict)
+    }
+
+    /// The record as soon as it has the message at this sequence.
+    async fn read_until(&self, id: QueryId, seq: u64) -> Option<Record> {
+        let reading = async {
+            loop {
+                match self.history(id).await {
+                    Ok(record) if record.messages.iter().any(|logged| logged.seq == seq) => return record,
+                    read => tracing::trace!(%id, seq, ok = read.is_ok(), "not in the record yet"),
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        };
+        tokio::time::timeout(READ, reading).await.ok()
+    }
+}
+
+/// How long the record may take to show what was stored.
+const READ: Duration = Duration::from_secs(2);
+
+/// The pause before it is read again.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// Whether the reply at this sequence is the one that counts, and its agent still waited for it.
+fn reaches_its_agent(record: &Record, question: u32, seq: u64) -> bool {
+    let mut before = record.messages.iter().filter(|logged| logged.seq <= seq && logged.verdict == Verdict::Counted);
+    let waived = |logged: &Logged| logged.body.get("defaulted").and_then(Value::as_u64) == Some(question.into());
+    before.clone().any(|logged| logged.seq == seq) && !before.any(waived)
 }
 
 /// The question that a reply is to.

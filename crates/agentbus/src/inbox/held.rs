@@ -7,11 +7,12 @@ use std::{
 };
 
 use protocol::{
-    Problem,
+    Message, Problem,
     message::{Answer, Failure},
 };
 use tokio::sync::oneshot;
 
+use super::taken::counted;
 use crate::{
     Done, Error, Fault, Task,
     serve::work::{self, STOPPED},
@@ -35,11 +36,12 @@ impl Deref for Held {
 }
 
 impl Held {
-    /// Answers it. Returns when the ledger has the answer. The first ending in the ledger counts: if a cancel was there
-    /// before, that is how the query ended.
+    /// Answers it. Returns when the ledger has the answer, and it counts.
     ///
     /// # Errors
-    /// `stopped` if it was taken away, or the inbox was closed; `ended` if it was answered from here before; `invalid_answer`: then it is still in hand.
+    /// `stopped` if it was taken away, or the inbox was closed; `ended` if it was answered from here before, or ended otherwise;
+    /// `taken_away`; `undecided` if nobody can say within 10 s what became of it. `invalid_answer`, `payload_too_large` and
+    /// what is wrong with its attachments: then it is still in hand.
     pub async fn answer(&self, done: Done) -> Result<(), Error> {
         self.settle(valid(work::answer(&self.task, Ok(done)))?).await
     }
@@ -67,15 +69,18 @@ impl Held {
     }
 
     async fn settle(&self, answer: Answer) -> Result<(), Error> {
-        match &*self.lock() {
-            None => return Err(Problem::new("ended", format!("the query {} was answered or given back already", self.id())).into()),
-            Some(over) if over.is_closed() => return Err(stopped(&self.task)),
-            Some(_) => {}
+        if self.lock().as_ref().is_some_and(oneshot::Sender::is_closed) {
+            return Err(stopped(&self.task));
         }
-        let stored = self.stopped().run_until_cancelled(work::deliver(&self.task, answer)).await;
+        let answer = sendable(&self.task, answer).await?;
+        // Taken before it is sent: of two who answer at once, one does. If the sending is given up, it is given back.
+        let Some(over) = self.lock().take() else {
+            return Err(Problem::new("ended", format!("the query {} was answered or given back already", self.id())).into());
+        };
+        let stored = self.stopped().run_until_cancelled(work::deliver(&self.task, answer.clone())).await;
+        let _ = over.send(());
         stored.ok_or_else(|| stopped(&self.task))?;
-        self.finish();
-        Ok(())
+        counted(&self.task, &answer).await
     }
 
     fn finish(&self) {
@@ -115,6 +120,17 @@ pub(super) fn valid(answer: Answer) -> Result<Answer, Error> {
         Some(failure) => Err(Problem::new(&failure.code, failure.message).into()),
         None => Ok(answer),
     }
+}
+
+/// An answer with what is too large for it moved out; an error, where it does not fit into a message even so.
+pub(super) async fn sendable(task: &Task, mut answer: Answer) -> Result<Answer, Error> {
+    task.bus().fit_answer(task.id(), &mut answer).await?;
+    let (size, most) = (Message::Answer(Box::new(answer.clone())).to_bytes().len(), task.bus().connection().max_body());
+    if size > most {
+        let problem = Problem::new("payload_too_large", format!("the answer takes {size} bytes, and no more than {most} fit into a message"));
+        return Err(problem.hint("It is still in hand. Say less; what is long goes into its result, or into a file.").into());
+    }
+    Ok(answer)
 }
 
 /// Whoever took it gives it back.

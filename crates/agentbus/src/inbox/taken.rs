@@ -17,7 +17,7 @@ use protocol::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::held::{released, valid};
+use super::held::{released, sendable, valid};
 use crate::{
     Bus, Done, Error, Fault, Task,
     serve::work::{self, DEFAULT_LEASE},
@@ -105,24 +105,38 @@ impl Taken {
     }
 
     async fn send(&self, answer: Answer) -> Result<(), Error> {
-        let gist = |answer: &Answer| (answer.attempt, answer.instance.clone(), answer.outcome, answer.delivery.clone());
-        let sent = gist(&answer);
+        let answer = sendable(&self.task, answer).await?;
         let told = async {
-            work::deliver(&self.task, answer).await;
-            loop {
-                let record = self.bus().history(self.id()).await?;
-                // The first one like it: a second would be late, whoever sent it.
-                let ours =
-                    |logged: &&Logged| logged.kind == Kind::Answer && body::<Answer>(logged).is_some_and(|answer| gist(&answer) == sent);
-                match record.messages.iter().find(ours).map(|logged| logged.verdict) {
-                    Some(Verdict::Counted) => return Ok(()),
-                    Some(_) => return Err(in_hand(&record, self.agent()).err().unwrap_or_else(|| undecided(self.id())).into()),
-                    None => tokio::time::sleep(AGAIN).await,
-                }
-            }
+            work::deliver(&self.task, answer.clone()).await;
+            counted(&self.task, &answer).await
         };
         tokio::time::timeout(PATIENCE, told).await.unwrap_or_else(|_| Err(undecided(self.id()).into()))
     }
+}
+
+/// Returns when the record has this answer, and it counts.
+///
+/// # Errors
+/// `ended` or `taken_away` if something else was there first; `undecided` after 10 s.
+pub(super) async fn counted(task: &Task, sent: &Answer) -> Result<(), Error> {
+    let gist = |answer: &Answer| (answer.attempt, answer.instance.clone(), answer.outcome, answer.delivery.clone());
+    let (bus, id, sent) = (task.voice(), task.id(), gist(sent));
+    // The first one like it: a second would be late, whoever sent it.
+    let ours = |logged: &&Logged| logged.kind == Kind::Answer && body::<Answer>(logged).is_some_and(|answer| gist(&answer) == sent);
+    let told = async {
+        loop {
+            match bus.history(id).await {
+                Ok(record) => match record.messages.iter().find(ours).map(|logged| logged.verdict) {
+                    Some(Verdict::Counted) => return Ok(()),
+                    Some(_) => return Err(in_hand(&record, task.agent()).err().unwrap_or_else(|| undecided(id)).into()),
+                    None => {}
+                },
+                Err(error) => tracing::debug!(%id, %error, "the record cannot be read now"),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, told).await.unwrap_or_else(|_| Err(undecided(id).into()))
 }
 
 /// The attempt that an agent has in hand, or why it has none.

@@ -19,6 +19,9 @@ use crate::{Error, mailroom::Letter};
 /// How soon the record is asked for a reply that may have been missed.
 const SILENCE: Duration = Duration::from_secs(2);
 
+/// How soon the record is asked when a reply was heard, which may not be stored yet.
+const SOON: Duration = Duration::from_millis(10);
+
 /// The longest pause between two such looks; each is twice as long as the one before.
 const LONG_SILENCE: Duration = Duration::from_secs(30);
 
@@ -99,37 +102,44 @@ impl Task {
     /// several agents, `too_many_questions` after 999 in one attempt; what is wrong with the question, `payload_too_large`,
     /// `storage_full`, `unavailable`.
     pub async fn question(&self, inquiry: Inquiry) -> Result<Replied, Error> {
-        let number = self.next_question()?;
         if self.requester().is_coordinator() {
-            return self
-                .go_on_without(number, inquiry.default, "nobody_to_ask", "a part of a query to several agents has nobody to ask")
-                .await;
+            let number = self.next_question()?;
+            self.waive(number, inquiry.default.as_ref(), "a part of a query to several agents has nobody to ask").await?;
+            return by_default(number, inquiry.default, "nobody_to_ask", "a part of a query to several agents has nobody to ask");
         }
         // Opened first: a reply may come before the question's acknowledgement.
         let mut letters = self.voice().open_box(self.id()).await?;
         let until_deadline = Duration::try_from(self.assignment().deadline.duration_since(Timestamp::now())).unwrap_or_default();
         let within = inquiry.within.unwrap_or(until_deadline).min(until_deadline);
-        self.put_question(number, &inquiry, within).await?;
+        let number = self.put_question(&inquiry, within).await?;
+        let mut open = Open { task: self, number, settled: false };
         let (give_up, mut silence) = (Instant::now() + within, SILENCE);
         let mut look_at = Instant::now() + silence;
         loop {
-            let letter = tokio::time::timeout_at(look_at.min(give_up), letters.next()).await;
-            if let Ok(Some(letter)) = &letter {
-                if let Some(value) = self.reply_in(letter, number) {
-                    return Ok(Replied { question: number, value, by_default: false });
+            match tokio::time::timeout_at(look_at.min(give_up), letters.next()).await {
+                // Heard is not stored, and another reply may have been stored before: the record says which one counts.
+                Ok(Some(letter)) if self.is_reply(&letter, number) => (silence, look_at) = (SOON, Instant::now()),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => {
+                    if let Some(value) = self.recorded_reply(number).await {
+                        open.settled = true;
+                        return Ok(Replied { question: number, value, by_default: false });
+                    }
+                    if Instant::now() >= give_up {
+                        break;
+                    }
+                    silence = (silence * 2).min(LONG_SILENCE);
+                    look_at = Instant::now() + silence;
                 }
-                continue;
             }
-            // Also before giving up: the reply may have been missed.
-            if let Some(value) = self.recorded_reply(number).await {
-                return Ok(Replied { question: number, value, by_default: false });
-            }
-            if Instant::now() >= give_up {
-                let message = format!("nobody replied to the question {number} within {within:.0?}");
-                return self.go_on_without(number, inquiry.default, "question_unanswered", &message).await;
-            }
-            silence = (silence * 2).min(LONG_SILENCE);
-            look_at = Instant::now() + silence;
+        }
+        let why = format!("nobody replied to the question {number} within {within:.0?}");
+        self.waive(number, inquiry.default.as_ref(), &why).await?;
+        open.settled = true;
+        // A reply that the ledger has before that counts.
+        match self.recorded_reply(number).await {
+            Some(value) => Ok(Replied { question: number, value, by_default: false }),
+            None => by_default(number, inquiry.default, "question_unanswered", &why),
         }
     }
 
@@ -141,55 +151,98 @@ impl Task {
         Ok(self.attempt().saturating_mul(OF_AN_ATTEMPT).saturating_add(earlier + 1))
     }
 
-    async fn put_question(&self, number: u32, inquiry: &Inquiry, within: Duration) -> Result<(), Error> {
+    /// Asks, under a number that nothing else has asked under: another process may ask about the same attempt.
+    async fn put_question(&self, inquiry: &Inquiry, within: Duration) -> Result<u32, Error> {
         let assign = self.assignment();
-        let question = Question {
-            agent: assign.agent.clone(),
-            attempt: assign.attempt,
-            instance: assign.instance.clone(),
-            question: number,
-            text: inquiry.text.clone(),
-            choices: (!inquiry.choices.is_empty()).then(|| inquiry.choices.clone()),
-            default: inquiry.default.clone(),
-            timeout_ms: u64::try_from(within.as_millis()).ok().map(|ms| ms.max(1)),
-            extra: Extra::new(),
-        };
-        let subject = self.subject(Kind::Question)?;
-        self.bus.publish(&subject, Message::Question(question)).await.map(drop)
-    }
-
-    /// The reply, if the letter is one to this question, of whoever asked the query.
-    fn reply_in(&self, letter: &Arc<Letter>, number: u32) -> Option<Value> {
-        let Letter::Message(message) = &**letter else { return None };
-        match &**message {
-            (subject, Message::Reply(reply)) if subject.from() == self.requester() && reply.question == number => Some(reply.reply.clone()),
-            _ => None,
+        loop {
+            let number = self.next_question()?;
+            let question = Question {
+                agent: assign.agent.clone(),
+                attempt: assign.attempt,
+                instance: assign.instance.clone(),
+                question: number,
+                text: inquiry.text.clone(),
+                choices: (!inquiry.choices.is_empty()).then(|| inquiry.choices.clone()),
+                default: inquiry.default.clone(),
+                timeout_ms: u64::try_from(within.as_millis()).ok().map(|ms| ms.max(1)),
+                extra: Extra::new(),
+            };
+            let seq = self.bus.publish(&self.subject(Kind::Question)?, Message::Question(question)).await?;
+            if self.voice().verdict(self.id(), seq).await != Some(Verdict::Duplicate) {
+                return Ok(number);
+            }
         }
     }
 
-    /// The reply as the record has it. That it cannot be read now is no reason to give up.
+    /// Whether a letter is a reply to this question, of whoever asked the query.
+    fn is_reply(&self, letter: &Arc<Letter>, number: u32) -> bool {
+        let Letter::Message(message) = &**letter else { return false };
+        matches!(&**message, (subject, Message::Reply(reply)) if subject.from() == self.requester() && reply.question == number)
+    }
+
+    /// The reply that counts, as the record has it. That it cannot be read now is no reason to give up.
     async fn recorded_reply(&self, number: u32) -> Option<Value> {
         let record = self.voice().history(self.id()).await;
         let record = record.inspect_err(|error| tracing::debug!(id = %self.id(), %error, "the record cannot be read now")).ok()?;
-        let replies = record.messages.into_iter().filter(|logged| logged.kind == Kind::Reply && logged.verdict == Verdict::Counted);
-        let mut replies = replies.filter_map(|logged| serde_json::from_value::<Reply>(logged.body).ok());
-        replies.find(|reply| reply.question == number).map(|reply| reply.reply)
+        let counted = record.messages.into_iter().filter(|logged| logged.verdict == Verdict::Counted);
+        for logged in counted {
+            match logged.kind {
+                Kind::Progress if logged.body.get("defaulted").and_then(Value::as_u64) == Some(number.into()) => return None,
+                Kind::Reply => match serde_json::from_value::<Reply>(logged.body) {
+                    Ok(reply) if reply.question == number => return Some(reply.reply),
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        None
     }
 
-    /// Goes on with the default, and says so; without one it cannot go on.
-    async fn go_on_without(&self, number: u32, default: Option<Value>, code: &str, message: &str) -> Result<Replied, Error> {
-        let Some(value) = default else { return Err(Problem::new(code, message).into()) };
+    /// Says that it waits for a reply no longer, and with what it goes on.
+    async fn waive(&self, number: u32, default: Option<&Value>, why: &str) -> Result<(), Error> {
         let assign = self.assignment();
+        let (status, told) = match default {
+            Some(default) => ("going on with the default", json!({ "_because": why, "_default": default })),
+            None => ("going on without a reply", json!({ "_because": why })),
+        };
         let progress = Progress {
             agent: assign.agent.clone(),
-            status: "going on with the default".to_owned(),
-            progress: json!({ "because": message, "default": value }).as_object().cloned(),
+            status: status.to_owned(),
+            progress: told.as_object().cloned(),
             attempt: Some(assign.attempt),
             instance: Some(assign.instance.clone()),
             defaulted: Some(number),
             extra: Extra::new(),
         };
-        self.bus.publish(&self.subject(Kind::Progress)?, Message::Progress(progress)).await?;
-        Ok(Replied { question: number, value, by_default: true })
+        self.bus.publish(&self.subject(Kind::Progress)?, Message::Progress(progress)).await.map(drop)
+    }
+}
+
+/// What a question without a reply comes to.
+fn by_default(number: u32, default: Option<Value>, code: &str, why: &str) -> Result<Replied, Error> {
+    match default {
+        Some(value) => Ok(Replied { question: number, value, by_default: true }),
+        None => Err(Problem::new(code, why).into()),
+    }
+}
+
+/// A question that is asked. If whoever waits for the reply goes away, nobody is to reply to it.
+struct Open<'t> {
+    task: &'t Task,
+    number: u32,
+    settled: bool,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if self.settled || self.task.stopped.is_cancelled() || tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let (task, number) = (self.task.clone(), self.number);
+        self.task.bus.inner.tasks.spawn(async move {
+            if let Err(error) = task.waive(number, None, "nobody waits for the reply any more").await {
+                tracing::debug!(id = %task.id(), number, %error, "a question stays open that nobody waits for");
+            }
+        });
     }
 }

@@ -114,7 +114,12 @@ pub(crate) fn answer(task: &Task, result: Result<Done, Fault>) -> Answer {
     let body = Message::Answer(Box::new(answer.clone())).to_value();
     match schema::check_body("answer", &body) {
         Ok(()) => answer,
-        Err(invalid) => refused(answer, "invalid_answer", &format!("the handler's answer is not valid: {invalid}")),
+        // What it says it cost may be what is wrong.
+        Err(invalid) => refused(
+            Answer { usage: None, ..answer },
+            "invalid_answer",
+            &format!("the handler's answer is not valid: {invalid}"),
+        ),
     }
 }
 
@@ -157,14 +162,17 @@ pub(crate) async fn deliver(task: &Task, answer: Answer) {
 
 /// The answer with what is too large for it moved out. What can be stored later is tried until then, as the answer is.
 async fn fitted(task: &Task, mut answer: Answer) -> Answer {
+    let mut pause = AGAIN;
     loop {
         let Err(error) = task.bus.fit_answer(task.id(), &mut answer).await else { return answer };
-        if !may_pass(&error) {
+        // A store that is full has room again when something has left it: what was worked out is not thrown away for that.
+        if !may_pass(&error) && error.code() != NatsKind::StorageFull.code() {
             let code = if matches!(error, Error::Attachment(AttachmentError::TooLarge { .. })) { TOO_LARGE } else { error.code() };
             return refused(answer, code, &format!("the answer cannot be sent: {error}"));
         }
         tracing::warn!(id = %task.id(), %error, "what goes with the answer is not stored yet; sending it again");
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST);
     }
 }
 
