@@ -112,6 +112,15 @@ fn the_program_is_started_as_the_definition_says() {
     assert!(["ANTHROPIC_API_KEY", "OTHER_KEY", "AGENTBUS_QUERY_ID", "HOME"].iter().all(|name| names.contains(name)), "{names:?}");
     assert!(!names.iter().any(|name| name.starts_with("CARGO")), "{names:?}");
     assert!(seen["in"].as_str().is_some_and(|folder| folder.ends_with("/sub")), "{seen:#}");
+    // What comes with a query is a file that it may read, for as long as it works.
+    repository.write("notes.txt", "three short words");
+    let answered = repository.json(&["ask", "--json", "--to", "poet", "--from", "alice", "--attach", "notes.txt", "ARGS"]);
+    let text = answered["answer"]["result"].as_str().unwrap_or_else(|| panic!("{answered:#}"));
+    let seen: Value = serde_json::from_str(text).expect("JSON");
+    let path = seen["prompt"].as_str().and_then(|prompt| prompt.split("\"path\":\"").nth(1)?.split('"').next()).expect("a path");
+    let folder = path.strip_suffix("/notes.txt").unwrap_or_else(|| panic!("{path}"));
+    assert!(seen["options"].as_array().expect("options").contains(&format!("--allowedTools=Read(/{folder}/**)").into()), "{seen:#}");
+    assert!(!Path::new(folder).exists(), "it is left behind");
     // In a prompt, a name after this sign is a file that is read without permission.
     let answered = ask(&repository, "ARGS and @/etc/passwd");
     let prompt = answered["answer"]["result"].as_str().expect("a text").to_owned();
@@ -125,7 +134,7 @@ fn a_request_for_permission_is_a_question_to_the_requester() {
     let up = up(&repository);
     let id = post(&repository, "RUN echo so be it > made; cat made");
     let asked = question(&repository, &id);
-    let text = "May poet use Bash?\necho so be it > made; cat made\n(Path is outside allowed working directories)";
+    let text = "May poet use Bash?\necho so be it > made; cat made\n{\n  \"description\": \"as told\"\n}\n(Path is outside allowed working directories)";
     assert_eq!(
         (&asked["text"], &asked["choices"], &asked["default"]),
         (&text.into(), &json!(["allow", "deny"]), &"deny".into()),

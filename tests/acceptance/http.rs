@@ -106,6 +106,8 @@ fn every_bad_end_has_a_typed_reason() {
     let elsewhere = Model::replying(vec![Reply::Json(json!(1))]);
     let moved = Reply::Status(302, vec![("location".to_owned(), elsewhere.url("/"))], String::new());
     let long = "x".repeat(2 << 20);
+    // The key in another of the ways in which JSON can write it.
+    let spelt = |kind: &str, field: &str| format!(r#"{{"type":"{kind}","value":1,"{field}":"{}"}}"#, KEY.replace('-', r"\u002d"));
     let cases = [
         ("silent", Reply::Silence, ", stall: 300ms", "stalled", true),
         ("stalls", lines(&[progress], End::Silence), ", stall: 300ms", "stalled", true),
@@ -129,6 +131,13 @@ fn every_bad_end_has_a_typed_reason() {
         ("refused", Reply::status(422, "no such field"), "", "endpoint_refused", false),
         ("moved", moved, "", "redirected", false),
         ("keyless", Reply::Json(json!(1)), ", headers: {x: '${NO_SUCH_KEY}'}", "no_key", false),
+        (
+            "escapes",
+            lines(&[&spelt("progress", "status"), &spelt("fact", "key")], End::Whole),
+            ", headers: {x: '${MODEL_KEY}'}",
+            "bad_response",
+            false,
+        ),
         ("echoes", Reply::status(400, &format!("bad key {KEY}")), ", headers: {x: '${MODEL_KEY}'}", "endpoint_refused", false),
     ];
     let models: Vec<_> = cases.iter().map(|case| Model::replying(vec![case.1.clone()])).collect();

@@ -90,6 +90,9 @@ pub(crate) enum Command {
     /// Kill the commands of an agent host when it is gone
     #[command(hide = true)]
     Warden,
+    /// Check an answer by the schema of its query
+    #[command(hide = true)]
+    Checker,
     /// Hold the embedded server, and end it when this process's parent is gone
     #[command(hide = true)]
     Guard {

@@ -13,7 +13,7 @@ mod watch;
 use std::time::Duration;
 
 use agentbus::{Bus, Name};
-use handlers::{LeftOut, Sources, Staff, Why, warden::Warden};
+use handlers::{LeftOut, Sources, Staff, Why, checker::Checker, warden::Warden};
 use roster::Handler;
 
 use crate::{bus, commands::trust, failure::Failure, printer, show};
@@ -47,8 +47,10 @@ impl Crew {
         let trust = trust::record()?;
         let bus = Bus::connect(options).await?;
         let observer: Name = "context-manager".parse().map_err(agentbus::Error::from)?;
-        let warden = Some(Warden { program: std::env::current_exe()?, args: vec!["warden".into()] });
-        let sources = Sources { workdir: agents.workdir().to_owned(), observer, trust, warden };
+        let program = std::env::current_exe()?;
+        let checker = Checker { program: program.clone(), args: vec!["checker".into()] };
+        let warden = Some(Warden { program, args: vec!["warden".into()] });
+        let sources = Sources { workdir: agents.workdir().to_owned(), observer, trust, warden, checker };
         let mut staff = Staff::start(&bus, plan.definitions(), sources).await?;
         if tokio::time::timeout(GREETING, staff.known()).await.is_err() {
             printer::say("warning: no coordinator has greeted the agents yet; they are given work when one does");

@@ -4,7 +4,7 @@
 //! has its attachment's name, which is never a path. Must never leave part of an attachment for the whole: what
 //! cannot be had ends the attempt before anything is started.
 
-use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+use std::{fs::Permissions, os::unix::fs::PermissionsExt, path::Path};
 
 use agentbus::{Error, Fault, Task};
 use serde_json::{Value, json};
@@ -40,6 +40,11 @@ impl Attached {
             task.save(attachment, &mut file.map_err(unusable)?).await.map_err(|error: Error| Fault::from(error))?;
         }
         Ok(Self { folder: Some(folder) })
+    }
+
+    /// The folder in which the files are, if there are any.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.folder.as_ref().map(TempDir::path)
     }
 
     /// Tells where the files are: in the query as a command gets it, each attachment has its `path` in place of its

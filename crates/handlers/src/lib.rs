@@ -7,10 +7,11 @@
 //! Reading order: [`Staff`] (definitions become running services), [`context`] (from a query text
 //! to an answer), [`inspect`] (from a folder to facts), `exec` (a command does the work), `claude` (Claude Code
 //! does it), `llm` (a model
-//! does it), `http` (whoever is behind a URL does it; `web` is what both need), `probe` (a command
+//! does it; `checker` holds answers to a schema), `http` (whoever is behind a URL does it; `web` is what both need), `probe` (a command
 //! observes a fact), then [`trust`] (which commands may run, and where queries may go).
 
 mod attached;
+pub mod checker;
 mod claude;
 pub mod context;
 pub mod detect;

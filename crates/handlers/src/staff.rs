@@ -16,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::hiring::Hiring;
 use crate::{
+    checker::Checker,
     context::Library,
     exec::process::{Groups, GroupsGuard},
     probe::Probes,
@@ -69,6 +70,8 @@ pub struct Sources {
     pub trust: PathBuf,
     /// What kills their commands if this process is killed. None: nothing does.
     pub warden: Option<Warden>,
+    /// What checks their answers by the schemas of queries.
+    pub checker: Checker,
 }
 
 /// What [`Staff::apply`] has changed. Each list is in the order of the names.

@@ -92,6 +92,7 @@ fn nobody_is_there() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
     site.agent("gone", &format!("handler: llm, provider: openai, model: m-1, url: 'http://127.0.0.1:{gone}'"), "");
     site.agent("keyless", &format!("handler: llm, provider: openai, model: m-1, key: 'env:NO_SUCH_KEY', url: '{url}'"), "");
+    assert_eq!(site.run(&["trust", "."]).code, Some(0));
     site.agent("vendor", "handler: llm, model: claude-x", "");
     site.agent("aliased", "handler: llm, model: sonnet", "");
     site.agent("abroad", "handler: llm, provider: openai, model: m-1, url: 'https://models.example.com'", "");
@@ -132,6 +133,7 @@ fn a_redirect_is_not_followed() {
     let moved = Reply::Status(307, vec![("location".to_owned(), elsewhere.url("/v1/chat/completions"))], String::new());
     let model = Model::replying(vec![moved]);
     site.agent("moved", &format!("handler: llm, provider: openai, model: m-1, key: 'env:MODEL_KEY', url: '{}'", model.url("/v1")), "");
+    assert_eq!(site.run(&["trust", "."]).code, Some(0));
     let up = site.up();
     let record = site.ask("moved", "Write.");
     assert_eq!((&record["state"], &failure(&record)["code"]), (&"failed".into(), &"redirected".into()), "{record:#}");

@@ -11,6 +11,7 @@ fn a_key_that_an_endpoint_says_is_seen_by_nobody() {
     let echo = format!("you sent {KEY}!");
     let in_pieces = Turn { pieces: KEY.chars().map(String::from).collect(), ..Turn::text("") };
     let tool = Turn::call("ask", json!({"to": "nobody-here", "question": echo})).and_call("set_fact", json!({"key": "a.b", "value": echo}));
+    let misused = (0..3).fold(Turn::call("ask", json!(echo)), |turn, _| turn.and_call("ask", json!(echo)));
     let headers = vec![("x-echo".to_owned(), KEY.to_owned())];
     let replies = [
         ("refuses", Reply::Status(400, headers, json!({"error": {"message": echo}}).to_string())),
@@ -18,6 +19,7 @@ fn a_key_that_an_endpoint_says_is_seen_by_nobody() {
         ("spells", Reply::Says(in_pieces)),
         ("asks", Reply::Says(tool)),
         ("garbles", Reply::Says(Turn { pieces: vec![echo.clone()], ..Turn::text("") }.ending(End::Garbage))),
+        ("misuses", Reply::Says(misused)),
         ("names", Reply::Says(Turn::call(KEY, json!({})))),
     ];
     let mut models = Vec::new();
@@ -32,6 +34,7 @@ fn a_key_that_an_endpoint_says_is_seen_by_nobody() {
             models.push((agent, model));
         }
     }
+    assert_eq!(site.run(&["trust", "."]).code, Some(0));
     let up = site.up();
     let posted: Vec<_> = models.iter().map(|(agent, _)| site.post(agent, "Write.", &json!({}))).collect();
     let mut seen = String::new();

@@ -41,6 +41,8 @@ fn a_model_answers_by_each_api_and_what_it_costs_is_told() {
     let site = Site::new();
     let text = "The bus runs on, and every word it carries is one that somebody has said.";
     let poets = poets(&site, || Model::replying(vec![Reply::text(text)]));
+    let trusted = site.run(&["trust", "."]).stdout;
+    assert!(trusted.contains("openai-poet") && !trusted.contains("ollama-poet"), "only who names a key needs trust here: {trusted}");
     let up = site.up();
     assert!(up.stdout().contains("4 agents"), "no endpoint on this machine needs trust: {}", up.stdout());
     for ((name, model), (provider, _, key)) in poets.iter().zip(APIS) {
@@ -125,6 +127,7 @@ fn a_model_asks_its_requester_and_goes_on_with_the_reply() {
         })
     };
     let poets = poets(&site, script);
+    assert_eq!(site.run(&["trust", "."]).code, Some(0));
     let up = site.up();
     let (name, _) = &poets[0];
     let id = site.post(name, "A line.", &json!({}));
@@ -159,7 +162,11 @@ fn an_answer_is_held_to_the_schema_and_may_be_put_right_once() {
     assert_eq!((&record["state"], &record["answer"]["result"]), (&"completed".into(), &json!({"n": 7})), "{record:#}");
     assert_eq!(record["answer"]["usage"]["output_tokens"], 10, "the repair costs, too");
     let requests = model.requests();
-    assert!(requests[0].system().contains("\"required\":[\"n\"]"), "the model is told the schema");
+    let told = requests[0].body["messages"].to_string();
+    assert!(
+        told.contains("\\\"required\\\":[\\\"n\\\"]") && !requests[0].system().contains("required"),
+        "the model is told the schema: {told}"
+    );
     assert!(requests[1].body["messages"].to_string().contains("at /n: "), "and what was wrong: {}", requests[1].body);
 
     let record = site.ask_with("counter", "bad", &schema);
@@ -167,5 +174,27 @@ fn an_answer_is_held_to_the_schema_and_may_be_put_right_once() {
     assert_eq!((model.requests().len(), &record["answer"]["usage"]["output_tokens"]), (4, &10.into()), "{record:#}");
     let record = site.ask_with("counter", "bad", &json!({"reply_schema": {"type": 7}}));
     assert_eq!((failure(&record)["code"].as_str(), model.requests().len()), (Some("bad_reply_schema"), 4), "{record:#}");
+    // Each level doubles what there is to check.
+    let level = |n: u32| (format!("n{n}"), json!({"anyOf": vec![json!({"$ref": format!("#/$defs/n{}", n - 1)}); 2]}));
+    let levels: serde_json::Map<_, _> = (1..40).map(level).chain([("n0".to_owned(), json!({"type": "string"}))]).collect();
+    let record = site.ask_with("counter", "good", &json!({"reply_schema": {"$defs": levels, "$ref": "#/$defs/n39"}}));
+    assert_eq!((failure(&record)["code"].as_str(), model.requests().len()), (Some("bad_reply_schema"), 5), "{record:#}");
+    stop(up);
+}
+
+#[test]
+fn a_model_is_told_what_is_attached_and_given_what_is_text() {
+    let site = Site::new();
+    let model = Model::replying(vec![Reply::text("Read.")]);
+    site.agent("reader", &format!("handler: llm, provider: openai, model: m-1, url: '{}'", model.url("/v1")), "You read.");
+    site.write("note.txt", "three \"short\" words");
+    site.write("odd.bin", "not\0text");
+    let up = site.up();
+    let asked = site.run(&["ask", "--from", "alice", "--to", "reader", "--attach", "note.txt", "--attach", "odd.bin", "What is in them?"]);
+    assert_eq!(asked.code, Some(0), "{asked:?}");
+    let requests = model.requests();
+    let told = requests[0].body["messages"][1]["content"].as_str().expect("a text");
+    assert!(told.starts_with("What is in them?\n\n") && told.contains(r#""content":"three \"short\" words","name":"note.txt""#), "{told}");
+    assert!(told.contains(r#"{"name":"odd.bin","size":8}"#) && told.contains("cannot read them"), "{told}");
     stop(up);
 }

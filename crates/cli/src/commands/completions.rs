@@ -40,6 +40,6 @@ mod tests {
         clap_complete::generate(Shell::Bash, &mut visible(), "agentbus", &mut script);
         let script = String::from_utf8_lossy(&script);
         assert!(["doctor", "watch", "--from-seq", "--tls-ca"].iter().all(|word| script.contains(word)));
-        assert!(!script.contains("guard") && !script.contains("warden"));
+        assert!(!script.contains("guard") && !script.contains("warden") && !script.contains("checker"));
     }
 }

@@ -76,6 +76,10 @@ pub(crate) async fn run(Cli { global, command }: Cli) -> Result<ExitCode, Failur
             handlers::warden::watch(std::io::stdin().lock());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Checker => {
+            handlers::checker::run(std::io::stdin().lock(), std::io::stdout().lock());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Guard { command } => Ok(nats::server::guard::run(command).await?),
     }
 }

@@ -3,6 +3,8 @@
 //! Pure. Every value stands in one word with its option (`--model=opus`), so that none that begins with a dash is
 //! taken for an option.
 
+use std::path::Path;
+
 use roster::{Bus as Block, Command, Definition, Permissions, Tools};
 
 /// The program, where the block names no command.
@@ -52,8 +54,8 @@ pub(super) fn environment(block: &Block) -> Vec<String> {
     ENVIRONMENT.into_iter().map(str::to_owned).chain(block.pass_env.iter().flatten().cloned()).collect()
 }
 
-/// The command with this system prompt.
-pub(super) fn command(definition: &Definition, system: &str) -> Command {
+/// The command with this system prompt. What is in `folder`, it may read unasked, if it can read at all.
+pub(super) fn command(definition: &Definition, system: &str, folder: Option<&Path>) -> Command {
     let block = &definition.bus;
     let mut words = match program(block) {
         Command::Words(words) => words,
@@ -66,6 +68,8 @@ pub(super) fn command(definition: &Definition, system: &str) -> Command {
     words.extend(model.filter(|model| !model.is_empty() && *model != INHERITED).map(|model| format!("--model={model}")));
     words.extend(block.turns.map(|turns| format!("--max-turns={turns}")));
     words.extend(tools(&definition.tools));
+    // A rule for a path from the root begins with two slashes.
+    words.extend(folder.map(|folder| format!("--allowedTools=Read(/{}/**)", folder.display())));
     // Without it, what is not allowed is refused.
     if block.permissions.unwrap_or_default() == Permissions::Ask {
         words.push("--permission-prompt-tool=stdio".to_owned());
@@ -92,12 +96,11 @@ fn tools(tools: &Tools) -> Vec<String> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
-    use std::path::Path;
 
     fn words(front: &str) -> Vec<String> {
         let text = format!("---\nname: poet\n{front}\n---\nYou write.\n");
         let definition = roster::parse(Path::new("poet.md"), &text).0.unwrap();
-        match command(&definition, "SYSTEM") {
+        match command(&definition, "SYSTEM", None) {
             Command::Words(words) => words,
             Command::Line(line) => panic!("{line}"),
         }
@@ -124,6 +127,13 @@ mod tests {
     )]
     fn the_definition_makes_the_options(#[case] front: &str, #[case] expected: &str) {
         assert_eq!(options(front), expected);
+    }
+
+    #[test]
+    fn files_that_came_with_the_query_may_be_read() {
+        let definition = roster::parse(Path::new("poet.md"), "---\nname: poet\nbus: {permissions: deny}\n---\n").0.unwrap();
+        let Command::Words(words) = command(&definition, "SYSTEM", Some(Path::new("/tmp/agentbus-x"))) else { panic!() };
+        assert_eq!(words.last().unwrap(), "--allowedTools=Read(//tmp/agentbus-x/**)");
     }
 
     #[test]

@@ -18,7 +18,7 @@
 //! | `bad_key`, `out_of_credit` | no key, or a bad one; nothing is paid | failed, with a `hint` |
 //! | `model_refused`, `no_such_model`, `answer_cut` | the API will not do it; the model writes more than it may | failed |
 //! | `turns_spent`, `budget_spent` | it has used up what it may | failed |
-//! | `reply_schema_unmet`, `bad_reply_schema` | its answer does not meet the schema, nor when it is told so; the schema is none | failed |
+//! | `reply_schema_unmet`, `bad_reply_schema` | its answer does not meet the schema, nor when it is told so; the schema is none, or takes too long to check | failed |
 //! | `claude_failed` | it ends in a way that this version does not know | failed |
 //!
 //! Reading order: this file, `command` and `prompt` (what goes in), `stream` (what comes out), `report`, `permission`,
@@ -37,6 +37,7 @@ use agentbus::{Done, Fault, Task};
 use futures::FutureExt;
 use protocol::QueryId;
 use roster::{Definition, Limits};
+use serde_json::{Value, json};
 
 pub(crate) use command::{program, settings};
 
@@ -45,6 +46,8 @@ use self::{
     stream::{Began, Ended, Said},
 };
 use crate::{
+    attached::Attached,
+    checker::Checker,
     exec::{
         AFTER_DEADLINE,
         dialogue::Dialogue,
@@ -70,6 +73,7 @@ pub(crate) struct Claude {
     workdir: PathBuf,
     gate: Arc<Gate>,
     groups: Groups,
+    checker: Checker,
 }
 
 /// What is known of a session so far.
@@ -83,19 +87,21 @@ struct Session {
 
 impl Claude {
     /// The handler of a definition.
-    pub(crate) fn new(definition: &Definition, workdir: &std::path::Path, gate: Arc<Gate>, groups: Groups) -> Self {
+    pub(crate) fn new(definition: &Definition, workdir: &std::path::Path, gate: Arc<Gate>, groups: Groups, checker: Checker) -> Self {
         let within = definition.bus.workdir.as_ref();
         let workdir = within.map_or_else(|| workdir.to_owned(), |within| workdir.join(within));
-        Self { definition: definition.clone(), workdir, gate, groups }
+        Self { definition: definition.clone(), workdir, gate, groups, checker }
     }
 
     /// Works on one query. Dropping the future ends the program.
     pub(crate) async fn answer(&self, task: Task) -> Result<Done, Fault> {
         self.gate.check().await.map_err(|why| Fault::fail(why.code(), why.to_string()).with("hint", why.hint()))?;
-        let wanted = Wanted::by(task.query().reply_schema.as_ref())?;
+        let wanted = Wanted::by(task.query().reply_schema.as_ref(), &self.checker).await?;
         let limits = self.definition.bus.limits.clone().unwrap_or_default();
-        let launch = self.launch(&task, &limits);
-        let input = Input { text: prompt::line(&prompt::query(&task)) + "\n", stays_open: true };
+        // Its files are there for as long as the program is.
+        let attached = Attached::of(&task).await?;
+        let launch = self.launch(&task, &limits, &attached);
+        let input = Input { text: prompt::line(&prompt::query(&task, &files(&task, &attached))) + "\n", stays_open: true };
         let started = Process::start(&launch, input, limits.output.unwrap_or(OUTPUT), &self.groups);
         let mut dialogue = Dialogue::new(started.map_err(not_found)?, self.definition.bus.stall);
         let limit = limits.time.unwrap_or_else(|| until(task.assignment().deadline) + AFTER_DEADLINE);
@@ -109,11 +115,11 @@ impl Claude {
         }
     }
 
-    fn launch(&self, task: &Task, limits: &Limits) -> Launch {
+    fn launch(&self, task: &Task, limits: &Limits, attached: &Attached) -> Launch {
         let block = &self.definition.bus;
         let system = prompt::system(&self.definition.body, task.agent(), &self.workdir);
         Launch {
-            command: command::command(&self.definition, &system),
+            command: command::command(&self.definition, &system, attached.folder()),
             env: block.env.clone().unwrap_or_default(),
             pass: command::environment(block),
             own: vec![
@@ -135,7 +141,7 @@ impl Claude {
 
 impl Session {
     /// Hears what it says until it has answered, or cannot.
-    async fn listen(&mut self, task: &Task, wanted: &Wanted, dialogue: &mut Dialogue) -> Result<Result<Done, Fault>, Ending> {
+    async fn listen(&mut self, task: &Task, wanted: &Wanted<'_>, dialogue: &mut Dialogue) -> Result<Result<Done, Fault>, Ending> {
         loop {
             let line = match dialogue.line().await? {
                 Some(Line::Whole(line)) => line,
@@ -155,7 +161,7 @@ impl Session {
     async fn hear(
         &mut self,
         task: &Task,
-        wanted: &Wanted,
+        wanted: &Wanted<'_>,
         said: Said,
         dialogue: &mut Dialogue,
     ) -> Result<Option<Result<Done, Fault>>, Ending> {
@@ -168,23 +174,27 @@ impl Session {
             Said::May(may) => {
                 let (too_many, task) = (permission::too_many(&may), task.clone());
                 if !dialogue.begin(|| permission::decide(task, *may).boxed()) {
-                    dialogue.say(too_many)?;
+                    dialogue.say(too_many).await?;
                 }
             }
-            Said::Control(request_id) => dialogue.say(permission::unsupported(&request_id))?,
-            Said::Ended(ended) => return self.judge(wanted, &ended, dialogue),
+            Said::Control(request_id) => dialogue.say(permission::unsupported(&request_id)).await?,
+            Said::Ended(ended) => return self.judge(wanted, &ended, dialogue).await,
             Said::Text(_) | Said::Tool { .. } | Said::ToolEnded { .. } | Said::Retrying(_) => {}
         }
         Ok(None)
     }
 
     /// Whether the end of a turn is the end of the attempt. An answer that does not meet the schema is asked for once more.
-    fn judge(&mut self, wanted: &Wanted, ended: &Ended, dialogue: &mut Dialogue) -> Result<Option<Result<Done, Fault>>, Ending> {
+    async fn judge(&mut self, wanted: &Wanted<'_>, ended: &Ended, dialogue: &mut Dialogue) -> Result<Option<Result<Done, Fault>>, Ending> {
         let text = match outcome::text(ended, self.trouble.as_deref(), &self.began.model) {
             Ok(text) => text,
             Err(fault) => return Ok(Some(Err(fault))),
         };
-        match wanted.read(&text) {
+        let read = match wanted.read(&text).await {
+            Ok(read) => read,
+            Err(fault) => return Ok(Some(Err(outcome::costly(fault, ended, &self.began.model)))),
+        };
+        match read {
             Ok(result) => Ok(Some(Ok(outcome::done(ended, &self.began.model, result)))),
             Err(why) if self.repaired => {
                 let fault = Fault::fail("reply_schema_unmet", format!("the answer does not meet the query's reply_schema: {why}"));
@@ -192,7 +202,7 @@ impl Session {
             }
             Err(why) => {
                 self.repaired = true;
-                dialogue.say(prompt::line(&prompt::repair(&why)))?;
+                dialogue.say(prompt::line(&prompt::repair(&why))).await?;
                 Ok(None)
             }
         }
@@ -206,6 +216,13 @@ impl Session {
             tracing::debug!(session = %self.began.session_id, "Claude Code has answered, and is ended");
         }
     }
+}
+
+/// The query's attachments, each with the path of its file.
+fn files(task: &Task, attached: &Attached) -> Vec<Value> {
+    let mut asked = json!({ "attachments": task.attachments() });
+    attached.tell(&mut asked);
+    asked.get("attachments").and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
 /// Why it was not started.

@@ -99,14 +99,16 @@ fn quoted(ended: &Ended) -> String {
 
 /// What the session cost: all models together, with what was read from the cache.
 fn usage(ended: &Ended, model: &str) -> Usage {
-    let (mut read, mut written) = (0, 0);
+    // The numbers are somebody else's.
+    let sum = |counts: [u64; 3]| counts.into_iter().fold(0, u64::saturating_add);
+    let (mut read, mut written) = (0_u64, 0_u64);
     for usage in ended.models.values() {
-        read += usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens;
-        written += usage.output_tokens;
+        read = read.saturating_add(sum([usage.input_tokens, usage.cache_read_input_tokens, usage.cache_creation_input_tokens]));
+        written = written.saturating_add(usage.output_tokens);
     }
     if ended.models.is_empty() {
         let tokens = |field: &str| ended.usage.get(field).and_then(Value::as_u64).unwrap_or_default();
-        read = tokens("input_tokens") + tokens("cache_read_input_tokens") + tokens("cache_creation_input_tokens");
+        read = sum(["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"].map(tokens));
         written = tokens("output_tokens");
     }
     let models = ended.models.iter().map(|(name, used)| {
@@ -157,6 +159,15 @@ mod tests {
         assert_eq!((&usage.extra["session_id"], &usage.extra["denied_tools"]), (&json!("s"), &json!(["Bash"])));
         assert_eq!(done.delivery, "Answered by Claude Code in 3 turns, by big, for 0.0123 USD.");
         assert!(done.facts.is_empty());
+    }
+
+    #[test]
+    fn numbers_without_sense_are_summed_all_the_same() {
+        let most = u64::MAX;
+        let used = json!({ "inputTokens": most, "cacheReadInputTokens": most, "outputTokens": most });
+        let several = usage(&ended(json!({ "modelUsage": { "a": used, "b": used } })), "");
+        let last = usage(&ended(json!({ "usage": { "input_tokens": most, "cache_read_input_tokens": 1 } })), "");
+        assert_eq!((several.input_tokens, several.output_tokens, last.input_tokens), (Some(most), Some(most), Some(most)));
     }
 
     #[test]

@@ -14,8 +14,11 @@ use super::{report::cut, stream::May};
 /// How long a reply is waited for; no longer than half of what is left until the deadline.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// The most of a tool's input that a question shows, in characters.
+/// The most of a tool's input that a question shows, in characters. What is longer cannot be allowed.
 const SHOWN: usize = 4000;
+
+/// The longest name of a tool, in characters.
+const NAMED: usize = 100;
 
 /// The tool with which the model asks.
 const ASKS: &str = "AskUserQuestion";
@@ -48,10 +51,12 @@ pub(super) fn unsupported(request_id: &str) -> String {
 }
 
 async fn permit(task: &Task, may: &May) -> Result<Value, Error> {
-    let inquiry = Inquiry::new(text(task.agent().as_str(), may)).choices([ALLOW, DENY]).default(DENY);
+    let shown = shown(may);
+    let choices: &[&str] = if shown.is_some() { &[ALLOW, DENY] } else { &[DENY] };
+    let inquiry = Inquiry::new(text(task.agent().as_str(), may, shown.as_deref())).choices(choices.iter().copied()).default(DENY);
     let replied = task.question(inquiry.within(patience(task))).await?;
     Ok(match replied.value.as_str().map(str::trim) {
-        Some(ALLOW) => json!({ "behavior": "allow", "updatedInput": may.input }),
+        Some(ALLOW) if shown.is_some() => json!({ "behavior": "allow", "updatedInput": may.input }),
         _ if replied.by_default => deny("Nobody allowed it in time. Go on without, and say so."),
         Some(DENY) | None => deny("The requester does not allow it."),
         Some(words) => deny(&format!("The requester does not allow it, and says: {words}")),
@@ -88,16 +93,36 @@ fn inquiry(text: &str, question: &Value) -> Inquiry {
     if several { inquiry } else { inquiry.choices(options.into_iter().map(|(label, _)| label)) }
 }
 
-/// The question, with all that the tool is to do: nobody can allow what they do not see.
-fn text(agent: &str, may: &May) -> String {
-    let input = match may.input.get("command").and_then(Value::as_str) {
-        Some(command) => command.to_owned(),
-        None => serde_json::to_string_pretty(&may.input).unwrap_or_default(),
+/// All that the tool is to do: nobody can allow what they do not see. None where it is more than a question shows.
+fn shown(may: &May) -> Option<String> {
+    let mut rest = may.input.clone();
+    let command = rest.as_object_mut().and_then(|fields| match fields.remove("command") {
+        Some(Value::String(command)) => Some(command),
+        Some(other) => {
+            fields.insert("command".to_owned(), other);
+            None
+        }
+        None => None,
+    });
+    let pretty = || serde_json::to_string_pretty(&rest).unwrap_or_default();
+    let shown = match command {
+        Some(command) if rest.as_object().is_some_and(Map::is_empty) => command,
+        Some(command) => format!("{command}\n{}", pretty()),
+        None => pretty(),
     };
+    let fits = shown.chars().count() <= SHOWN && may.tool.chars().count() <= NAMED;
+    fits.then_some(shown)
+}
+
+/// The question.
+fn text(agent: &str, may: &May, shown: Option<&str>) -> String {
     let reason = may.reason.as_ref().map(|reason| format!("\n({})", cut(reason, 300))).unwrap_or_default();
-    let size = input.chars().count();
-    let more = if size > SHOWN { format!("\n({size} characters in all; the rest is not shown)") } else { String::new() };
-    format!("May {agent} use {}?\n{}{more}{reason}", cut(&may.tool, 100), cut(&input, SHOWN))
+    let tool = cut(&may.tool, NAMED);
+    let Some(shown) = shown else {
+        let start = cut(&may.input.to_string(), SHOWN / 4);
+        return format!("May {agent} use {tool}?\n{start}\n(This is more than a question shows, so it cannot be allowed here.){reason}");
+    };
+    format!("May {agent} use {tool}?\n{shown}{reason}")
 }
 
 fn plain(value: Value) -> String {
@@ -131,9 +156,22 @@ mod tests {
 
     #[test]
     fn a_question_shows_what_would_be_done() {
-        assert_eq!(text("poet", &may(json!({ "command": "rm -r x", "description": "tidy up" }))), "May poet use Bash?\nrm -r x\n(outside)");
-        let long = text("poet", &may(json!({ "command": "x".repeat(SHOWN + 1) })));
-        assert!(long.contains("(4001 characters in all; the rest is not shown)"), "{long}");
+        let asked = |input: Value| {
+            let may = may(input);
+            text("poet", &may, shown(&may).as_deref())
+        };
+        assert_eq!(asked(json!({ "command": "rm -r x" })), "May poet use Bash?\nrm -r x\n(outside)");
+        let more = asked(json!({ "command": "ls", "dangerouslyDisableSandbox": true }));
+        assert_eq!(more, "May poet use Bash?\nls\n{\n  \"dangerouslyDisableSandbox\": true\n}\n(outside)");
+    }
+
+    #[test]
+    fn what_is_not_shown_whole_cannot_be_allowed() {
+        assert!(shown(&may(json!({ "command": "x".repeat(SHOWN) }))).is_some());
+        let long = may(json!({ "command": "x".repeat(SHOWN + 1) }));
+        assert_eq!(shown(&long), None);
+        assert!(text("poet", &long, None).contains("it cannot be allowed here"));
+        assert_eq!(shown(&May { tool: "x".repeat(NAMED + 1), ..long }), None);
     }
 
     #[test]

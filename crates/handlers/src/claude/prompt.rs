@@ -28,8 +28,8 @@ pub(super) fn system(body: &str, agent: &Name, workdir: &Path) -> String {
     if body.is_empty() { bus } else { format!("{body}\n\n{bus}") }
 }
 
-/// The query as a prompt.
-pub(super) fn query(task: &Task) -> String {
+/// The query as a prompt, with the files that came with it.
+pub(super) fn query(task: &Task, files: &[Value]) -> String {
     let query = task.query();
     let mut prompt = format!("A query of type `{}` from `{}`:\n\n{}\n", query.request_type, task.requester(), task.text());
     let mut more = query.payload.extra.clone();
@@ -40,12 +40,21 @@ pub(super) fn query(task: &Task) -> String {
     if !more.is_empty() {
         prompt.push_str(&format!("\nIt came with: {}\n", Value::Object(more)));
     }
+    prompt.push_str(&attached(files));
     if let Some(schema) = &query.reply_schema {
         prompt.push_str(&format!(
             "\nYour last message must be one JSON value, without anything around it, that meets this JSON schema: {schema}\n"
         ));
     }
     tame(&prompt)
+}
+
+fn attached(files: &[Value]) -> String {
+    if files.is_empty() {
+        return String::new();
+    }
+    let files = Value::from(files);
+    format!("\nThese files came with it. Read what you need at its `path`, and say so if you cannot: {files}\n")
 }
 
 /// What was wrong with an answer.
@@ -79,6 +88,13 @@ mod tests {
         assert!(!tamed.contains('@') && tamed.contains("at \\u0040/etc/hostname"), "{tamed}");
         assert_eq!(tame("plain"), "plain");
         assert!(!repair("\"@/etc/passwd\" is not a number").contains('@'));
+    }
+
+    #[test]
+    fn files_are_named_with_their_paths() {
+        let told = attached(&[json!({ "name": "a.txt", "path": "/tmp/agentbus-x/a.txt" })]);
+        assert!(told.contains("\"/tmp/agentbus-x/a.txt\""), "{told}");
+        assert_eq!(attached(&[]), "");
     }
 
     #[test]

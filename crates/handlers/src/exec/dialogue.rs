@@ -17,6 +17,9 @@ use super::{
 /// How much a command may wait for at once: questions and sub-queries together.
 pub(crate) const AT_ONCE: usize = 8;
 
+/// How long it may take to make room for what it is told; no longer than it may be silent.
+const READS_WITHIN: Duration = Duration::from_secs(10);
+
 /// Something that a command waits for: the line that tells it, or why the attempt cannot go on.
 pub(crate) type Conversation = BoxFuture<'static, Result<String, Box<Fault>>>;
 
@@ -34,14 +37,15 @@ impl Dialogue {
         Self { process, waits_for: FuturesUnordered::new(), stall: stall.unwrap_or(Duration::MAX), unheard: false }
     }
 
-    /// The next line that it prints; none when there will be no more. Safe to cancel.
+    /// The next line that it prints; none when there will be no more.
+    /// Cancelling loses nothing that it prints, but perhaps what it was being told.
     pub(crate) async fn line(&mut self) -> Result<Option<Line>, Ending> {
         loop {
             let patience = if self.waits_for.is_empty() { self.stall } else { Duration::MAX };
             tokio::select! {
                 biased;
                 line = self.process.line() => return Ok(line?),
-                Some(told) = self.waits_for.next() => self.say(told.map_err(|fault| Ending::Failed(*fault))?)?,
+                Some(told) = self.waits_for.next() => self.say(told.map_err(|fault| Ending::Failed(*fault))?).await?,
                 () = tokio::time::sleep(patience) => return Err(Ending::Stalled(self.stall)),
             }
         }
@@ -56,9 +60,9 @@ impl Dialogue {
         room
     }
 
-    /// Tells it something. One that has closed its input is not told, and may end well all the same.
-    pub(crate) fn say(&mut self, line: String) -> Result<(), Ending> {
-        match self.process.say(line + "\n") {
+    /// Tells it something, and waits for room: one that has much to say may read late. One that has closed its input is not told, and may end well all the same.
+    pub(crate) async fn say(&mut self, line: String) -> Result<(), Ending> {
+        match self.process.say(line + "\n", READS_WITHIN.min(self.stall)).await {
             Ok(()) => Ok(()),
             Err(Unheard::Closed) => {
                 self.unheard = true;

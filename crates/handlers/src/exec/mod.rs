@@ -176,13 +176,13 @@ impl Exec {
             Said::Question(asked) => {
                 let (too_many, task) = (asked.too_many(), task.clone());
                 if !dialogue.begin(|| asked.reply(task).boxed()) {
-                    dialogue.say(too_many)?;
+                    dialogue.say(too_many).await?;
                 }
             }
             Said::Ask(wanted) => {
                 let (too_many, task) = (wanted.too_many(), task.clone());
                 if !dialogue.begin(|| wanted.answer(task).boxed()) {
-                    dialogue.say(too_many)?;
+                    dialogue.say(too_many).await?;
                 }
             }
             Said::Bad(why) => return Err(Ending::Bad(why)),

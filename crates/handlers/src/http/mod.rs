@@ -18,6 +18,7 @@
 //! | `no_answer` | 204, an empty body, or lines without an answer | failed |
 //! | `bad_response` | a line or a body is not right, or of another type | failed |
 //! | `unsupported` | it asks a question, or asks others | failed |
+//! | `attachments_unsupported` | an attachment does not travel in the query | failed, with a `hint` |
 //! | `endpoint_refused`, `redirected` | a status 4xx or 3xx | failed |
 //! | `endpoint_busy` | 425 or 429; held back for as long as `retry-after` says, 30 s at most | retry |
 //! | `endpoint_timeout`, `endpoint_unavailable` | 408 or 504; another 5xx, no connection, or one that breaks off | retry |
@@ -25,13 +26,13 @@
 //! | `output_limit`, `time_limit` | a limit is exceeded | failed |
 //! | `no_key`, `untrusted` | a variable of a header is missing; it is not, or no longer, trusted | failed, with a `hint` |
 //!
-//! What the variables held is taken out of everything that comes back. Next: `form` (what came).
+//! Attachments that travel in the query go with it. What the variables held is taken out of everything that comes back. Next: `form` (what came).
 
 mod form;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use agentbus::{Done, Fact, Fault, Task, protocol::Extra};
+use agentbus::{Attachment, Done, Fact, Fault, Task, protocol::Extra};
 use reqwest::{
     Client, Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE},
@@ -85,6 +86,7 @@ impl Http {
     /// Works on one query. Dropping the future closes the connection.
     pub(crate) async fn answer(&self, task: Task) -> Result<Done, Fault> {
         self.gate.check().await.map_err(|why| Fault::fail(why.code(), why.to_string()).with("hint", why.hint()))?;
+        only_inline(task.attachments())?;
         let limits = self.block.limits.clone().unwrap_or_default();
         let limit = limits.time.unwrap_or_else(|| exec::until(task.assignment().deadline) + exec::AFTER_DEADLINE);
         match tokio::time::timeout(limit, self.exchange(&task, limits.output())).await {
@@ -107,7 +109,7 @@ impl Http {
         let mut body = Body::new(response, Side::Endpoint, most, stall);
         if !status.is_success() {
             let said = body.beginning().await;
-            return Err(Side::Endpoint.refused(status, &received, &secrets.hide(&said)));
+            return Err(Side::Endpoint.refused(status, &received, &secrets.hide_in_json(&said)));
         }
         if status == StatusCode::NO_CONTENT {
             return Err(no_answer().into());
@@ -140,14 +142,14 @@ impl Http {
         let mut heard = Heard::default();
         while heard.answer.is_none() {
             let Some(line) = body.line().await? else { break };
-            self.hear(task, &secrets.hide(&line), &mut heard).await?;
+            self.hear(task, &secrets.hide_in_json(&line), &mut heard).await?;
         }
         Ok(done(heard)?)
     }
 
     /// Reads one answer. What is no answer in the bus's words is itself the result.
     async fn one(&self, task: &Task, body: &mut Body, secrets: &Secrets) -> Result<Done, Trouble> {
-        let text = secrets.hide(&body.whole().await?);
+        let text = secrets.hide_in_json(&body.whole().await?);
         if text.trim().is_empty() {
             return Err(no_answer().into());
         }
@@ -190,6 +192,14 @@ impl Http {
     }
 }
 
+/// Whether the endpoint is given every attachment: one that goes by reference can be fetched from the bus only.
+fn only_inline(attachments: &[Attachment]) -> Result<(), Fault> {
+    let Some(far) = attachments.iter().find(|attachment| attachment.data.is_none()) else { return Ok(()) };
+    let message = format!("the attachment '{}' does not travel in the query, and http carries no other", far.name);
+    let hint = "Send 256 KiB at most, or ask an agent that works with files (exec, claude-code).";
+    Err(Fault::fail("attachments_unsupported", message).with("hint", hint))
+}
+
 fn done(heard: Heard) -> Result<Done, Fault> {
     let given = heard.answer.ok_or_else(no_answer)?;
     let Given { delivery, result, unknown, usage, .. } = given;
@@ -215,4 +225,20 @@ fn no_answer() -> Fault {
 
 fn bad(why: &str) -> Fault {
     Side::Endpoint.malformed(why)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_attachment_that_the_endpoint_would_not_get_fails_the_attempt() {
+        let near = Attachment::inline("near.txt", b"near");
+        let far = Attachment { data: None, ..Attachment::inline("far.txt", b"far") };
+        assert!(only_inline(&[]).is_ok() && only_inline(std::slice::from_ref(&near)).is_ok());
+        let fault = only_inline(&[near, far]).unwrap_err();
+        assert_eq!((fault.code(), fault.is_retry()), ("attachments_unsupported", false));
+        assert!(format!("{fault:?}").contains("'far.txt'"));
+    }
 }

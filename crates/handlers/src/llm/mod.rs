@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | | an answer | completed |
 //! | `no_answer` | the model says nothing | failed |
-//! | `reply_schema_unmet`, `bad_reply_schema` | the answer is not what the schema wants, even when asked again; the schema is none | failed |
+//! | `reply_schema_unmet`, `bad_reply_schema` | the answer is not what the schema wants, even when asked again; the schema is none, or takes too long to check | failed |
 //! | `answer_cut` | the answer is longer than `max_tokens` | failed, with a `hint` |
 //! | `turns_spent`, `budget_spent` | it wants more turns, or tokens, than it has | failed |
 //! | `bad_tool_calls` | more than 3 calls of tools that are not right | failed |
@@ -26,6 +26,7 @@
 //! Keys: `web::Secrets`. Reading order: this file, `endpoint` (whom to ask), `prompt`, `turn` (one request), `api` (in whose words), `tools`.
 
 mod api;
+mod attached;
 mod endpoint;
 mod prompt;
 mod reply;
@@ -52,6 +53,7 @@ use self::{
     turn::Chat,
 };
 use crate::{
+    checker::Checker,
     exec,
     trust::Gate,
     web::{self, Secrets, Trouble},
@@ -71,6 +73,7 @@ pub(crate) struct Llm {
     body: String,
     workdir: PathBuf,
     gate: Arc<Gate>,
+    checker: Checker,
 }
 
 /// Tokens that an attempt has cost.
@@ -84,9 +87,9 @@ struct Spent {
 
 impl Llm {
     /// The handler of a definition; otherwise what is missing in it.
-    pub(crate) fn new(definition: &Definition, workdir: PathBuf, gate: Arc<Gate>) -> Result<Self, String> {
+    pub(crate) fn new(definition: &Definition, workdir: PathBuf, gate: Arc<Gate>, checker: Checker) -> Result<Self, String> {
         let endpoint = Endpoint::of(definition)?;
-        Ok(Self { endpoint, block: definition.bus.clone(), body: definition.body.clone(), workdir, gate })
+        Ok(Self { endpoint, block: definition.bus.clone(), body: definition.body.clone(), workdir, gate, checker })
     }
 
     /// Works on one query. Dropping the future closes the connection.
@@ -111,11 +114,11 @@ impl Llm {
         let mut secrets = Secrets::default();
         let key = self.endpoint.key.as_ref().map(|source| secrets.key(source, &self.workdir)).transpose().map_err(Fault::from)?;
         let more = secrets.headers(&self.block.headers.clone().unwrap_or_default()).map_err(Fault::from)?;
-        let wanted = Wanted::by(task.query().reply_schema.as_ref())?;
+        let wanted = Wanted::by(task.query().reply_schema.as_ref(), &self.checker).await?;
         let limits = self.block.limits.clone().unwrap_or_default();
         let chat = Chat::new(&self.endpoint, key.as_ref(), more, self.block.stall.unwrap_or(web::SILENCE), limits.output())?;
         let (mut hands, mut reports) = (Hands::new(task, &secrets, &self.endpoint.model), Reports::new(task, &secrets));
-        let (mut talk, turns) = (self.opening(task), self.turns());
+        let (mut talk, turns) = (self.opening(task).await?, self.turns());
         let (mut turn, mut repaired) = (1, false);
         loop {
             let allowed = Allowed { tools: turn < turns && !repaired, tokens: self.tokens(task, spent)? };
@@ -132,7 +135,7 @@ impl Llm {
                 continue;
             }
             self.stopped_well(task, &said, spent)?;
-            match wanted.read(&said.text) {
+            match wanted.read(&said.text).await? {
                 Ok(result) => return Ok(self.done(secrets.hide_in(result), hands.facts, turn)),
                 Err(why) if repaired => {
                     let message = format!("the model's answer does not meet the query's reply_schema: {}", secrets.hide(&why));
@@ -146,7 +149,7 @@ impl Llm {
         }
     }
 
-    fn opening(&self, task: &Task) -> Talk {
+    async fn opening(&self, task: &Task) -> Result<Talk, Fault> {
         let tools = self.turns() > 1;
         let frame = Frame {
             agent: task.agent(),
@@ -154,11 +157,10 @@ impl Llm {
             id: task.id(),
             attempt: task.attempt(),
             deadline: task.assignment().deadline,
-            query: task.query(),
             tools,
         };
-        let question = Message::User(prompt::question(task.query()));
-        Talk { system: prompt::system(&self.body, &frame), tools, messages: vec![question] }
+        let question = Message::User(prompt::question(task.query(), &attached::told(task).await?));
+        Ok(Talk { system: prompt::system(&self.body, &frame), tools, messages: vec![question] })
     }
 
     fn turns(&self) -> u32 {

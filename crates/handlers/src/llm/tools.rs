@@ -187,9 +187,9 @@ impl<'a> Hands<'a> {
     }
 
     async fn call(&self, call: Call) -> Outcome {
-        let arguments = match call.read() {
-            Ok(arguments) => self.secrets.hide_in(Value::Object(arguments)),
-            Err(error) => return Outcome::wrong("bad_arguments", format!("the arguments are no JSON object: {error}")),
+        let arguments = match arguments(&call, self.secrets) {
+            Ok(arguments) => arguments,
+            Err(why) => return Outcome::wrong("bad_arguments", why),
         };
         if nests_too_deeply(&arguments) {
             return Outcome::wrong("bad_arguments", "the arguments nest too deeply");
@@ -211,7 +211,7 @@ impl<'a> Hands<'a> {
                 Ok(question) => self.question(question).await,
                 Err(why) => Outcome::wrong("bad_arguments", why),
             },
-            other => Outcome::wrong("no_such_tool", format!("there is no tool '{}'", self.secrets.hide(&short(other.to_owned())))),
+            other => Outcome::wrong("no_such_tool", format!("there is no tool '{}'", short(self.secrets.hide(other)))),
         };
         tracing::debug!(agent = %self.task.agent(), id = %self.task.id(), wrong = done.wrong, "the model used a tool");
         done
@@ -277,6 +277,18 @@ impl<'a> Hands<'a> {
     }
 }
 
+/// The arguments of a call without the secrets. An error quotes nothing of them.
+fn arguments(call: &Call, secrets: &Secrets) -> Result<Value, String> {
+    if call.arguments.trim().is_empty() {
+        return Ok(Value::Object(Extra::new()));
+    }
+    match serde_json::from_str(&call.arguments) {
+        Ok(Value::Object(arguments)) => Ok(secrets.hide_in(Value::Object(arguments))),
+        Ok(_) => Err("the arguments are no JSON object".to_owned()),
+        Err(error) => Err(format!("the arguments are no JSON object: {error}")),
+    }
+}
+
 fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, String> {
     serde_json::from_value(arguments).map_err(|error| error.to_string())
 }
@@ -318,5 +330,25 @@ fn short(text: String) -> String {
     match text.char_indices().nth(TOLD) {
         Some((end, _)) => format!("{} … [cut here; it goes on]", text.get(..end).unwrap_or_default()),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_arguments_is_said_without_quoting_them() {
+        let read = |text: &str| {
+            let call = Call { arguments: text.to_owned(), ..Call::default() };
+            arguments(&call, &Secrets::default())
+        };
+        assert_eq!(read(" "), Ok(json!({})));
+        assert_eq!(read("{\"a\":1}"), Ok(json!({ "a": 1 })));
+        for wrong in ["\"sk-secret\"", "[\"sk-secret\"]", "{\"sk-secret", "sk-secret"] {
+            let why = read(wrong).unwrap_err();
+            assert!(why.contains("the arguments are no JSON object") && !why.contains("secret"), "{why}");
+        }
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn said(body: &Value, secrets: &Secrets) -> Trouble {
         ("timeout_error", _) => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    Side::Model.refused(status, &HeaderMap::new(), &secrets.hide(&message(&body.to_string())))
+    Side::Model.refused(status, &HeaderMap::new(), &message(&secrets.hide_in(body.clone()).to_string()))
 }
 
 /// The words in an error's body, where they can be found.
@@ -32,6 +32,7 @@ pub(super) fn message(body: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
 
@@ -45,6 +46,16 @@ mod tests {
     fn an_error_in_a_stream_is_told_by_its_type(#[case] body: Value, #[case] code: &str, #[case] again: bool) {
         let fault = said(&body, &Secrets::default()).fault;
         assert_eq!((fault.code(), fault.is_retry()), (code, again));
+    }
+
+    #[test]
+    fn a_key_is_hidden_before_its_error_is_written_as_json() {
+        let (folder, key) = (tempfile::tempdir().unwrap(), "a \"quoted\" key");
+        std::fs::write(folder.path().join("key"), key).unwrap();
+        let mut secrets = Secrets::default();
+        assert!(secrets.key(&roster::KeySource::File("key".into()), folder.path()).is_ok());
+        let fault = said(&json!({ "error": { "detail": key } }), &secrets).fault;
+        assert!(format!("{fault:?}").contains("[redacted]"), "{fault:?}");
     }
 
     #[test]

@@ -58,8 +58,8 @@ impl<'a> Chat<'a> {
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Body::new(response, Side::Model, self.most.saturating_mul(AROUND), self.stall);
         if !status.is_success() {
-            let said = trouble::message(&body.beginning().await);
-            return Err(Side::Model.refused(status, &headers, &secrets.hide(&said)));
+            let said = trouble::message(&secrets.hide_in_json(&body.beginning().await));
+            return Err(Side::Model.refused(status, &headers, &said));
         }
         let mut hearing = Hearing::new(self.endpoint.provider);
         while !hearing.over {

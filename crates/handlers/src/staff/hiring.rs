@@ -7,6 +7,7 @@ use roster::{Definition, Handler, MayCost};
 
 use super::{Sources, Why};
 use crate::{
+    checker::Checker,
     claude::Claude,
     context::Library,
     exec::{Exec, process::Groups},
@@ -22,6 +23,7 @@ pub(super) struct Hiring {
     record_at: PathBuf,
     record: Result<Record, RecordError>,
     groups: Groups,
+    checker: Checker,
 }
 
 /// What does an agent's work.
@@ -43,6 +45,7 @@ impl Hiring {
             record_at: sources.trust.clone(),
             record: Record::read(&sources.trust),
             groups,
+            checker: sources.checker.clone(),
         }
     }
 
@@ -57,10 +60,10 @@ impl Hiring {
             }
             Handler::ClaudeCode => {
                 self.judge(definition).map_err(Why::Untrusted)?;
-                Ok(Work::Claude(Claude::new(definition, &self.workdir, self.gate(definition), self.groups.clone())))
+                Ok(Work::Claude(Claude::new(definition, &self.workdir, self.gate(definition), self.groups.clone(), self.checker.clone())))
             }
             Handler::Llm => {
-                let llm = Llm::new(definition, self.workdir.clone(), self.gate(definition));
+                let llm = Llm::new(definition, self.workdir.clone(), self.gate(definition), self.checker.clone());
                 let llm = llm.map_err(|what| Why::Incomplete(Handler::Llm, what))?;
                 self.judge(definition).map_err(Why::Untrusted)?;
                 Ok(Work::Llm(llm))

@@ -10,8 +10,14 @@ use agentbus::{FactKey, Name};
 use roster::{Command, Definition, Handler};
 use serde::{Deserialize, Serialize};
 
-use super::{named, settings};
+use super::{
+    named::{self, Places},
+    settings,
+};
 use crate::claude;
+
+/// The setting that says where `workdir` leads, links followed.
+const LEADS_TO: &str = "workdir, links followed";
 
 /// The commands of one definition in one working directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +26,7 @@ pub struct Grant {
     pub agent: Name,
     /// The file that defines it.
     pub definition: PathBuf,
-    /// Where its commands run.
+    /// Where the bus works. Its probes run there, and its command, unless the setting `workdir` says otherwise.
     pub workdir: PathBuf,
     /// The command that does its work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,11 +67,18 @@ impl Grant {
         let env = block.env.clone().unwrap_or_default();
         // One that is built in lies in no folder.
         let home = definition_at.parent().filter(|folder| folder.is_absolute()).unwrap_or(&workdir).to_owned();
-        let runs_in = block.workdir.as_ref().map_or_else(|| workdir.clone(), |within| workdir.join(within));
+        // The command runs where the block says; probes run where the bus does.
+        let runs_in = block.workdir.as_ref().map_or_else(|| workdir.clone(), |within| real(&workdir.join(within)));
         let read = (block.handler() == Handler::ClaudeCode).then(claude::settings);
-        let files = named::files(command.iter().chain(&read).chain(probes.values()), &env, &runs_in, &home);
+        let places = |runs_in| Places { runs_in, workdir: &workdir, home: &home };
+        let mut files = named::files(command.iter().chain(&read), &env, places(&runs_in));
+        files.extend(named::files(probes.values(), &env, places(&workdir)));
         let interactive = block.interactive.unwrap_or(false);
-        let (agent, settings) = (definition.name.clone(), settings::of(definition));
+        let (agent, mut settings) = (definition.name.clone(), settings::of(definition));
+        if block.workdir.is_some() {
+            // What it says may lead through a link.
+            settings.insert(LEADS_TO.to_owned(), runs_in.display().to_string());
+        }
         Some(Self { agent, definition: definition_at, workdir, command, interactive, probes, env, settings, files })
     }
 
@@ -100,4 +113,62 @@ fn differences<'a, K: Ord, V: PartialEq>(one: &'a BTreeMap<K, V>, other: &'a BTr
 /// A path without links and dots; as it is, where there is nothing (a definition that is built in).
 pub(super) fn real(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::{fs, os::unix::fs::symlink};
+
+    /// What a definition in a repository with a folder `sub` would run.
+    fn grant(at: &Path, bus: &str) -> Grant {
+        fs::create_dir_all(at.join("sub")).unwrap();
+        let path = at.join("agents/a.md");
+        fs::create_dir_all(at.join("agents")).unwrap();
+        let text = format!("---\nname: a\nbus: {bus}\n---\n");
+        fs::write(&path, &text).unwrap();
+        Grant::of(&roster::parse(&path, &text).0.unwrap(), at).unwrap()
+    }
+
+    #[test]
+    fn a_probe_is_looked_for_where_it_runs_and_a_command_where_it_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        fs::create_dir(at.join("sub")).unwrap();
+        for name in ["probe.sh", "run.sh", "sub/run.sh"] {
+            fs::write(at.join(name), name).unwrap();
+        }
+        let bus = "{handler: exec, command: [./run.sh], workdir: sub, probes: {k: {command: [./probe.sh]}}}";
+        let before = grant(at, bus);
+        assert_eq!(before.files.keys().collect::<Vec<_>>(), [Path::new("probe.sh"), Path::new("sub/run.sh")]);
+        fs::write(at.join("probe.sh"), "changed").unwrap();
+        assert_eq!(grant(at, bus).changes(&before), ["the file probe.sh"]);
+    }
+
+    #[test]
+    fn a_program_of_the_repository_is_found_by_path_from_a_folder_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        fs::create_dir(at.join("bin")).unwrap();
+        fs::write(at.join("bin/tool"), "tool").unwrap();
+        let files = grant(at, "{handler: exec, command: [tool], workdir: sub, env: {PATH: '../bin:/usr/bin'}}").files;
+        assert_eq!(files.keys().collect::<Vec<_>>(), [Path::new("sub/../bin/tool")]);
+    }
+
+    #[test]
+    fn a_link_that_leads_elsewhere_is_another_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        for name in ["one", "two"] {
+            fs::create_dir(at.join(name)).unwrap();
+        }
+        let bus = "{handler: exec, command: [make], workdir: link}";
+        symlink("one", at.join("link")).unwrap();
+        let before = grant(at, bus);
+        assert_eq!(before.settings.get(LEADS_TO).map(PathBuf::from), Some(real(at).join("one")));
+        fs::remove_file(at.join("link")).unwrap();
+        symlink("two", at.join("link")).unwrap();
+        assert_eq!(grant(at, bus).changes(&before), ["the setting workdir, links followed"]);
+    }
 }

@@ -28,15 +28,33 @@ const QUOTES: &[char] = &['"', '\''];
 /// working directory, and then it is the repository's.
 const SHELL: &str = "sh";
 
+/// The folders that count. All are without links.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places<'a> {
+    /// Where the commands run: a relative name is meant from here.
+    pub(super) runs_in: &'a Path,
+    /// Where the bus works.
+    pub(super) workdir: &'a Path,
+    /// Where the definition is.
+    pub(super) home: &'a Path,
+}
+
+impl Places<'_> {
+    /// Whether something comes with the repository.
+    fn hold(self, path: &Path) -> bool {
+        [self.runs_in, self.workdir, self.home].into_iter().any(|folder| path.starts_with(folder))
+    }
+}
+
 /// Each file that the commands or variables name, with its digest. Such a file is one that is named
-/// relative to the working directory, that `PATH` finds in it, or that lies in it or in the folder of
-/// the definition, by its name or by where a link leads.
+/// relative to where the commands run, that `PATH` finds in one of these places, or that lies in one of them, by its
+/// name or by where a link leads.
 pub(super) fn files<'a>(
     commands: impl Iterator<Item = &'a Command>,
     env: &BTreeMap<String, String>,
-    workdir: &Path,
-    home: &Path,
+    places: Places<'_>,
 ) -> BTreeMap<PathBuf, String> {
+    let runs_in = places.runs_in;
     let mut words: BTreeSet<&str> = env.values().map(String::as_str).collect();
     for command in commands {
         match command {
@@ -45,12 +63,12 @@ pub(super) fn files<'a>(
         }
     }
     let parts = parts(&words);
-    let search: Vec<PathBuf> = search_path(env, workdir).into_iter().filter(|folder| real(folder).starts_with(workdir)).collect();
+    let search: Vec<PathBuf> = search_path(env, runs_in).into_iter().filter(|folder| places.hold(&real(folder))).collect();
     let mut files = BTreeMap::new();
     for part in parts {
-        let found = search.iter().filter(|_| !part.contains('/')).map(|folder| folder.join(part)).chain([workdir.join(part)]);
-        for path in found.filter(|path| path.is_file() && is_ours(part, path, workdir, home)) {
-            files.insert(tidy(&path, workdir), digest(&path));
+        let found = search.iter().filter(|_| !part.contains('/')).map(|folder| folder.join(part)).chain([runs_in.join(part)]);
+        for path in found.filter(|path| path.is_file() && is_ours(part, path, places)) {
+            files.insert(tidy(&path, places.workdir), digest(&path));
         }
     }
     files
@@ -67,12 +85,11 @@ fn parts<'a>(words: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
 }
 
 /// Whether a file is one that comes with the repository, and not one of the system's.
-fn is_ours(part: &str, path: &Path, workdir: &Path, home: &Path) -> bool {
-    let within = |path: &Path| path.starts_with(workdir) || path.starts_with(home);
-    !Path::new(part).is_absolute() || within(path) || within(&real(path))
+fn is_ours(part: &str, path: &Path, places: Places<'_>) -> bool {
+    !Path::new(part).is_absolute() || places.hold(path) || places.hold(&real(path))
 }
 
-/// The name of a file from the working directory on, without empty steps.
+/// The name of a file from the bus's working directory on, without empty steps.
 fn tidy(path: &Path, workdir: &Path) -> PathBuf {
     let path = path.strip_prefix(workdir).unwrap_or(path);
     path.components().filter(|step| *step != Component::CurDir).collect()
@@ -111,7 +128,8 @@ mod tests {
 
         fn named(&self, command: Command, path: &str) -> Vec<String> {
             let env = BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
-            let files = files([command].iter(), &env, &self.1, &self.1.join("agents"));
+            let places = Places { runs_in: &self.1, workdir: &self.1, home: &self.1.join("agents") };
+            let files = files([command].iter(), &env, places);
             files.keys().map(|path| path.display().to_string().replace(&self.1.parent().unwrap().display().to_string(), "UP")).collect()
         }
     }
@@ -172,7 +190,8 @@ mod tests {
     #[test]
     fn a_link_is_known_by_what_it_leads_to() {
         let repository = Repository::new();
-        let look = || files([Command::Line("./link.sh".to_owned())].iter(), &BTreeMap::new(), &repository.1, &repository.1);
+        let places = Places { runs_in: &repository.1, workdir: &repository.1, home: &repository.1 };
+        let look = || files([Command::Line("./link.sh".to_owned())].iter(), &BTreeMap::new(), places);
         let before = look();
         fs::write(repository.1.join("../outside.sh"), "changed").unwrap();
         assert_ne!(look(), before);

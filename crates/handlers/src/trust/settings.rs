@@ -13,7 +13,11 @@ pub(super) fn needs_trust(block: &Bus) -> bool {
     match block.handler() {
         // A definition that came with a repository must not choose where queries go.
         Handler::Exec | Handler::ClaudeCode | Handler::Http => true,
-        Handler::Llm => block.url.as_deref().is_some_and(|url| !is_loopback(url)),
+        // Nor which variable or file is sent along, be it to this machine, or to a vendor under somebody else's account.
+        Handler::Llm => {
+            let names_secrets = block.key.is_some() || block.headers.as_ref().is_some_and(|headers| !headers.is_empty());
+            names_secrets || block.url.as_deref().is_some_and(|url| !is_loopback(url))
+        }
         Handler::Context | Handler::Mailbox | Handler::Synadia => false,
     }
 }
@@ -92,6 +96,12 @@ mod tests {
     #[case("{handler: llm, url: 'https://localhost.example.com/v1'}", true)]
     #[case("{handler: llm, url: 'http://127.0.0.1@example.com/v1'}", true)]
     #[case("{handler: llm, url: 'no url'}", true)]
+    #[case("{handler: llm, model: m, provider: ollama}", false)]
+    #[case("{handler: llm, model: m, headers: {}}", false)]
+    #[case("{handler: llm, model: m, key: 'file:theirs'}", true)]
+    #[case("{handler: llm, model: m, headers: {x: '${ANY}'}}", true)]
+    #[case("{handler: llm, url: 'http://127.0.0.1:11434', key: env:ANY}", true)]
+    #[case("{handler: llm, url: 'http://127.0.0.1:11434', headers: {x: '${ANY}'}}", true)]
     fn whoever_runs_something_or_sends_queries_away_needs_trust(#[case] bus: &str, #[case] needs: bool) {
         assert_eq!(needs_trust(&definition(bus).bus), needs);
     }
@@ -105,6 +115,8 @@ mod tests {
         let http = "{handler: http, url: 'https://example.com', headers: {Authorization: 'Bearer ${TOKEN}'}}";
         assert_eq!(keys(http), "handler header Authorization url");
         assert_eq!(keys("{handler: llm, url: 'https://example.com', key: env:KEY}"), "handler key url");
-        assert_eq!(keys("{handler: llm, key: env:KEY}"), "");
+        assert_eq!(keys("{handler: llm, key: env:KEY}"), "handler key");
+        assert_eq!(keys("{handler: llm, headers: {x: '${ANY}'}}"), "handler header x");
+        assert_eq!(keys("{handler: llm, url: 'http://127.0.0.1:11434'}"), "");
     }
 }

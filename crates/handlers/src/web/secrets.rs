@@ -92,8 +92,25 @@ impl Secrets {
             Value::String(text) => Value::String(self.hide(&text)),
             Value::Array(items) => items.into_iter().map(|item| self.hide_in(item)).collect(),
             Value::Object(fields) => fields.into_iter().map(|(name, value)| (self.hide(&name), self.hide_in(value))).collect(),
+            Value::Number(number) => {
+                let (text, shown) = (number.to_string(), self.hide(&number.to_string()));
+                if text == shown { Value::Number(number) } else { Value::String(shown) }
+            }
             other => other,
         }
+    }
+
+    /// A text that is JSON, or was to be, without the secrets. They are looked for in what it says: in JSON, every character
+    /// can be written in several ways.
+    pub(crate) fn hide_in_json(&self, text: &str) -> String {
+        if self.0.is_empty() {
+            return text.to_owned();
+        }
+        if let Ok(value) = serde_json::from_str(text) {
+            return self.hide_in(value).to_string();
+        }
+        let (said, shown) = (unescaped(text), self.hide(&unescaped(text)));
+        if said == shown { self.hide(text) } else { shown }
     }
 
     /// Takes from the front of a text that is still growing what can be shown: its end stays, if a secret may begin there.
@@ -119,6 +136,25 @@ impl Secrets {
         }
         secret
     }
+}
+
+/// A text with what JSON escapes put back. What is no escape stays.
+fn unescaped(text: &str) -> String {
+    let (mut plain, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once('\\') {
+        plain.push_str(before);
+        let code = after.strip_prefix('u').and_then(|after| after.split_at_checked(4));
+        let meant = code.and_then(|(code, after)| Some((char::from_u32(u32::from_str_radix(code, 16).ok()?)?, after)));
+        let mut letters = after.chars();
+        let (letter, after) = match (meant, letters.next()) {
+            (Some(meant), _) => meant,
+            (None, Some(letter @ ('/' | '\\' | '"'))) => (letter, letters.as_str()),
+            (None, _) => ('\\', after),
+        };
+        plain.push(letter);
+        rest = after;
+    }
+    plain + rest
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -151,6 +187,19 @@ mod tests {
         assert_eq!(secrets.hide(&format!("bad key {KEY}, twice {KEY}")), "bad key [redacted], twice [redacted]");
         assert_eq!(secrets.hide_in(json!({ KEY: [KEY, 1] })), json!({ "[redacted]": ["[redacted]", 1] }));
         assert_eq!(format!("{secrets:?}"), "Secrets(1)");
+    }
+
+    #[rstest::rstest]
+    #[case(r#"{"error":"bad key a\/b+\u0063\u002Fd"}"#, r#"{"error":"bad key [redacted]"}"#)]
+    #[case(r#"{"a\/b+c/d":[{"x":"a\/b+c\/d"}]}"#, r#"{"[redacted]":[{"x":"[redacted]"}]}"#)]
+    #[case(r#"{"error":"bad key a\/b+\u0063\u002fd, and cut "#, r#"{"error":"bad key [redacted], and cut "#)]
+    #[case(r#"{"pin": 12345678}"#, r#"{"pin":"[redacted]"}"#)]
+    #[case("plain a/b+c/d", "plain [redacted]")]
+    #[case(r"plain \u00 \x \", r"plain \u00 \x \")]
+    fn a_secret_may_be_written_in_the_many_ways_of_json(#[case] text: &str, #[case] shown: &str) {
+        let mut secrets = Secrets::default();
+        let _ = (secrets.keep("a/b+c/d".to_owned()), secrets.keep("12345678".to_owned()));
+        assert_eq!(secrets.hide_in_json(text), shown);
     }
 
     #[test]

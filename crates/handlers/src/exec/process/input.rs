@@ -3,6 +3,8 @@
 //! Bounded, and never in anybody's way: a command need not read what it is given, and may close its input. Then the
 //! pipe is full or broken, which ends nothing here.
 
+use std::time::Duration;
+
 use tokio::{
     io::{self, AsyncWriteExt},
     process::ChildStdin,
@@ -27,7 +29,7 @@ pub(crate) struct Input {
 pub(crate) enum Unheard {
     /// Its input is closed: by itself, by us, or because it has ended.
     Closed,
-    /// It does not read: too many lines wait.
+    /// It does not read: too many lines wait, for too long.
     Full,
 }
 
@@ -47,10 +49,10 @@ impl Writer {
         Self { lines, close, _task: AbortOnDropHandle::new(task) }
     }
 
-    pub(super) fn say(&self, line: String) -> Result<(), Unheard> {
-        self.lines.try_send(line).map_err(|why| match why {
-            mpsc::error::TrySendError::Full(_) => Unheard::Full,
-            mpsc::error::TrySendError::Closed(_) => Unheard::Closed,
+    pub(super) async fn say(&self, line: String, within: Duration) -> Result<(), Unheard> {
+        self.lines.send_timeout(line, within).await.map_err(|why| match why {
+            mpsc::error::SendTimeoutError::Timeout(_) => Unheard::Full,
+            mpsc::error::SendTimeoutError::Closed(_) => Unheard::Closed,
         })
     }
 

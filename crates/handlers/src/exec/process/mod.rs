@@ -82,9 +82,9 @@ impl Process {
         }
     }
 
-    /// Passes a line to standard input, if it was left open. Does not wait.
-    pub(crate) fn say(&self, line: String) -> Result<(), Unheard> {
-        self.input.say(line)
+    /// Passes a line to standard input, if it was left open. Waits for room, but no longer than this.
+    pub(crate) async fn say(&self, line: String, within: Duration) -> Result<(), Unheard> {
+        self.input.say(line, within).await
     }
 
     /// Closes standard input, if it was left open. What was not written by then never is.

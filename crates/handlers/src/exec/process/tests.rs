@@ -13,7 +13,7 @@ use std::{
 use roster::Command;
 use tempfile::TempDir;
 
-use super::{Groups, GroupsGuard, Input, Launch, Line, Process, StartError, TooMuch};
+use super::{Groups, GroupsGuard, Input, Launch, Line, Process, StartError, TooMuch, Unheard};
 
 /// A bound on what must take no time at all.
 const SOON: Duration = Duration::from_secs(20);
@@ -245,4 +245,23 @@ fn a_group_ends_with_its_runtime() {
     drop(process);
     let other = tokio::runtime::Builder::new_current_thread().build().unwrap();
     other.block_on(gone(&leader, SOON));
+}
+
+#[tokio::test]
+async fn much_is_told_to_whoever_reads_and_the_rest_is_not_waited_for_for_ever() {
+    let input = || Input { text: String::new(), stays_open: true };
+    let mut reader = start(line("while read -r line; do echo $line; done"), input());
+    for n in 0..200 {
+        reader.say(format!("{n}\n"), SOON).await.unwrap();
+    }
+    for n in 0..200 {
+        assert_eq!(next(&mut reader).await, n.to_string());
+    }
+    let deaf = start(line("sleep 60"), input());
+    let long = "x".repeat(64 << 10);
+    let mut told = Ok(());
+    for _ in 0..40 {
+        told = told.and(deaf.say(long.clone(), Duration::from_millis(50)).await);
+    }
+    assert_eq!(told, Err(Unheard::Full));
 }

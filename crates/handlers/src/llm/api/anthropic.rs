@@ -97,8 +97,10 @@ fn think(hearing: &mut Hearing, field: &str, piece: &str) {
 /// Counts are of the whole message so far. What is read from a cache, or written to one, was read, too.
 fn used(usage: Option<&Value>, hearing: &mut Hearing) {
     let Some(usage) = usage else { return };
-    let cached =
-        ["/cache_creation_input_tokens", "/cache_read_input_tokens"].iter().filter_map(|place| count_at(usage, place)).sum::<u64>();
+    let cached = ["/cache_creation_input_tokens", "/cache_read_input_tokens"]
+        .iter()
+        .filter_map(|place| count_at(usage, place))
+        .fold(0, u64::saturating_add);
     if let Some(input) = count_at(usage, "/input_tokens") {
         hearing.said.usage.0 = input.saturating_add(cached);
     }

@@ -147,6 +147,14 @@ mod tests {
     }
 
     #[test]
+    fn numbers_without_sense_are_summed_all_the_same() {
+        let most = u64::MAX;
+        let usage = format!("{{\"input_tokens\":1,\"cache_creation_input_tokens\":{most},\"cache_read_input_tokens\":{most}}}");
+        let hearing = heard(Provider::Anthropic, &[&format!("data: {{\"type\":\"message_delta\",\"usage\":{usage}}}")]).unwrap();
+        assert_eq!(hearing.said.usage.0, most);
+    }
+
+    #[test]
     fn thoughts_are_kept_for_the_next_request() {
         let lines = [
             "event: content_block_start",
