@@ -32,7 +32,8 @@ impl Bus {
         let seq = self.publish(&subject, Message::Reply(body)).await?;
         let read = self.read_until(id, seq).await;
         if read.is_some_and(|record| !reaches_its_agent(&record, question.question, seq)) {
-            let problem = Problem::new("too_late", format!("the agent does not wait for a reply to question {} any more", question.question));
+            let problem =
+                Problem::new("too_late", format!("the agent does not wait for a reply to question {} any more", question.question));
             return Err(problem.hint(format!("See what it went on with: agentbus history {id}")).into());
         }
         Ok(question.question)

@@ -9,6 +9,9 @@ use crate::{Bus, Error};
 /// How many of each are shown at most: each is read for its text.
 const MOST: usize = 100;
 
+/// How many that wait are looked at, to find those that come first: as many as a coordinator lists.
+const LISTED: usize = 1000;
+
 /// The states of a query that somebody has in hand.
 const IN_HAND: [State; 4] = [State::Assigned, State::Accepted, State::Working, State::Waiting];
 
@@ -17,7 +20,8 @@ const IN_HAND: [State; 4] = [State::Assigned, State::Accepted, State::Working, S
 pub struct Addressed {
     /// Whether the bus knows the agent. Queries to one that it does not know are unroutable.
     pub known: bool,
-    /// What waits for it, in the order in which it would be given it; at most 100.
+    /// What waits for it, in the order in which it would be given it; the first 100. Where more than 1000 wait, only the
+    /// newest 1000 are looked at, so the next one may not be among them.
     pub waiting: Vec<Record>,
     /// What it has in hand, oldest first, each with when its lease runs out if nothing more is sent (later, where an
     /// instance of it runs); at most 100. Where it has run out, it may still be answered until somebody else is given it.
@@ -33,10 +37,10 @@ impl Bus {
     /// As [`Bus::list`].
     pub async fn addressed(&self, agent: &Name) -> Result<Addressed, Error> {
         let mut addressed = Addressed { known: self.card(agent).await?.is_some(), ..Addressed::default() };
-        let mut waiting = self.list(Some(State::Posted), Some(agent), MOST).await?;
+        let mut waiting = self.list(Some(State::Posted), Some(agent), LISTED).await?;
         waiting.sort_by_key(|query| (std::cmp::Reverse(query.priority), query.posted_at));
-        addressed.more = waiting.len() == MOST;
-        for query in waiting {
+        addressed.more = waiting.len() > MOST;
+        for query in waiting.into_iter().take(MOST) {
             addressed.waiting.extend(self.still(query.id).await?.filter(|record| record.state == State::Posted));
         }
         let mut held = Vec::new();

@@ -127,7 +127,8 @@ pub(super) async fn sendable(task: &Task, mut answer: Answer) -> Result<Answer, 
     task.bus().fit_answer(task.id(), &mut answer).await?;
     let (size, most) = (Message::Answer(Box::new(answer.clone())).to_bytes().len(), task.bus().connection().max_body());
     if size > most {
-        let problem = Problem::new("payload_too_large", format!("the answer takes {size} bytes, and no more than {most} fit into a message"));
+        let problem =
+            Problem::new("payload_too_large", format!("the answer takes {size} bytes, and no more than {most} fit into a message"));
         return Err(problem.hint("It is still in hand. Say less; what is long goes into its result, or into a file.").into());
     }
     Ok(answer)

@@ -115,11 +115,9 @@ pub(crate) fn answer(task: &Task, result: Result<Done, Fault>) -> Answer {
     match schema::check_body("answer", &body) {
         Ok(()) => answer,
         // What it says it cost may be what is wrong.
-        Err(invalid) => refused(
-            Answer { usage: None, ..answer },
-            "invalid_answer",
-            &format!("the handler's answer is not valid: {invalid}"),
-        ),
+        Err(invalid) => {
+            refused(Answer { usage: None, ..answer }, "invalid_answer", &format!("the handler's answer is not valid: {invalid}"))
+        }
     }
 }
 

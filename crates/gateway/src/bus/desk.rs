@@ -1,15 +1,16 @@
-//! What a seat serves with: its inbox at the bus, and the requests that it has taken and not yet answered. Both are given
-//! back when the seat is left. It decides nothing about the answers.
+//! What a seat serves with: its inbox at the bus, and the requests that it has taken and not yet answered. A request is given
+//! back when the session ends that has it (`hands`), all when the seat is left. It decides nothing about the answers.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use agentbus::{Bus, Held, Inbox, Problem, QueryId};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::seat::Station;
+use super::{hands::Hands, seat::Station};
+use crate::mcp::SessionId;
 
 /// Requests that may be in hand at once.
 const IN_HAND: usize = 16;
@@ -17,11 +18,16 @@ const IN_HAND: usize = 16;
 /// How long a coordinator may take to learn of the inbox before it is waited at all the same.
 const KNOWN: Duration = Duration::from_secs(2);
 
+/// How often it is looked for requests of which nothing is heard any more.
+const LOOK: Duration = Duration::from_secs(60);
+
 /// The serving half of a seat.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     inbox: tokio::sync::Mutex<Option<(Bus, Arc<Inbox>)>>,
-    held: Mutex<HashMap<QueryId, Arc<Held>>>,
+    held: Arc<Hands<Held>>,
+    sweeping: TaskTracker,
+    closing: CancellationToken,
 }
 
 impl Desk {
@@ -37,49 +43,72 @@ impl Desk {
         let _ = tokio::time::timeout(KNOWN, inbox.known()).await;
         let inbox = Arc::new(inbox);
         *place = Some((bus.clone(), inbox.clone()));
+        // What was taken where the bus was before has gone with it.
+        self.held.clear();
+        if self.sweeping.is_empty() {
+            self.sweeping.spawn(self.closing.clone().run_until_cancelled_owned(sweep(self.held.clone())));
+        }
         Ok(inbox)
     }
 
     /// Fails if there is no room for another request.
     pub(super) fn room(&self) -> Result<(), Problem> {
-        let mut held = self.lock();
-        held.retain(|_, held| !held.stopped().is_cancelled());
-        if held.len() < IN_HAND {
+        if self.held.count(over) < IN_HAND {
             return Ok(());
         }
         let problem = Problem::new("too_many_in_hand", format!("there are {IN_HAND} requests in hand, as many as there may be"));
         Err(problem.hint("Answer or release one of them first."))
     }
 
-    /// Takes a request in hand.
-    pub(super) fn hold(&self, held: Held) -> Arc<Held> {
-        let held = Arc::new(held);
-        self.lock().insert(held.id(), held.clone());
-        held
+    /// A session takes a request in hand.
+    pub(super) fn hold(&self, held: Held, session: Option<SessionId>) -> Arc<Held> {
+        self.held.take(held.id(), held, session, Instant::now())
     }
 
-    /// A request in hand.
-    pub(super) fn find(&self, id: QueryId) -> Result<Arc<Held>, Problem> {
+    /// What a session took, and may never have heard of: its call may have been given up as the request was on its way.
+    pub(super) fn unheard(&self, session: Option<SessionId>) -> Option<Arc<Held>> {
+        self.held.count(over);
+        self.held.untouched(session?)
+    }
+
+    /// A request in hand, on which a session works.
+    pub(super) fn find(&self, id: QueryId, session: Option<SessionId>) -> Result<Arc<Held>, Problem> {
         let problem = || Problem::new("not_in_hand", format!("the query {id} is not in hand: it was answered, given back or taken away"));
         let hint = "Its status says what became of it. Take the next one with wait_for_request.";
-        self.lock().get(&id).cloned().ok_or_else(|| problem().hint(hint))
+        self.held.touch(id, session, Instant::now()).ok_or_else(|| problem().hint(hint))
     }
 
     /// It is in hand no more.
     pub(super) fn forget(&self, id: QueryId) {
-        self.lock().remove(&id);
+        self.held.forget(id);
+    }
+
+    /// Gives back what a session has in hand.
+    pub(super) fn left(&self, session: SessionId) {
+        self.held.left(session);
     }
 
     /// Gives back all that is in hand.
     pub(super) async fn close(&self) {
-        self.lock().clear();
+        self.closing.cancel();
+        self.sweeping.close();
+        self.sweeping.wait().await;
+        self.held.clear();
         let inbox = self.inbox.lock().await.take();
         if let Some(inbox) = inbox.and_then(|(_, inbox)| Arc::into_inner(inbox)) {
             inbox.close().await;
         }
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<QueryId, Arc<Held>>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+fn over(held: &Held) -> bool {
+    held.stopped().is_cancelled()
+}
+
+/// Gives back, again and again, what nobody works on any more.
+async fn sweep(held: Arc<Hands<Held>>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        held.sweep(Instant::now());
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agentbus::{Bus, Options, Problem};
 use tokio::{sync::Mutex, time::Instant};
+use tokio_util::task::TaskTracker;
 
 /// How long one call may be kept waiting for a connection.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -15,6 +16,9 @@ const REST: Duration = Duration::from_secs(1);
 /// How often a connection that is down is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How long a connection that is not wanted any more may take to close before it is not waited for.
+const CLOSING: Duration = Duration::from_secs(5);
+
 /// Says where the bus is now. It is asked again whenever there is no connection.
 pub type Find = Box<dyn Fn() -> Result<Options, Problem> + Send + Sync>;
 
@@ -22,6 +26,8 @@ pub type Find = Box<dyn Fn() -> Result<Options, Problem> + Send + Sync>;
 pub struct Link {
     find: Find,
     place: Mutex<Place>,
+    /// What closes connections that are not wanted any more.
+    closing: TaskTracker,
 }
 
 /// What is known of it.
@@ -41,7 +47,7 @@ impl Link {
     /// A way to the bus that is found so. Does not connect yet.
     #[must_use]
     pub fn new(find: Find) -> Self {
-        Self { find, place: Mutex::default() }
+        Self { find, place: Mutex::default(), closing: TaskTracker::new() }
     }
 
     /// The bus, connected at this moment.
@@ -77,7 +83,7 @@ impl Link {
         })?;
         if let Some((gone, _)) = place.bus.replace((bus.clone(), url)) {
             // Whoever still waits for something there waits in vain; closing it may take a while.
-            tokio::spawn(async move { gone.close().await });
+            self.closing.spawn(async move { tokio::time::timeout(CLOSING, gone.close()).await });
         }
         Ok(bus)
     }
@@ -87,6 +93,8 @@ impl Link {
         if let Some((bus, _)) = self.place.lock().await.bus.take() {
             bus.close().await;
         }
+        self.closing.close();
+        self.closing.wait().await;
     }
 }
 

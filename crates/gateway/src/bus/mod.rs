@@ -2,6 +2,7 @@
 //! that it can read. It speaks the bus's own types and `crate::mcp`'s small ones, and knows no protocol library.
 
 mod desk;
+mod hands;
 mod link;
 mod resources;
 mod seat;

@@ -13,7 +13,7 @@ use super::{
     link::{Find, Link},
     resources, tools,
 };
-use crate::mcp::{About, Caller, Contents, Output, Resource, Server, Template, Tool};
+use crate::mcp::{About, Caller, Contents, Output, Resource, Server, SessionId, Template, Tool};
 
 /// Calls that may be under way at once. Most of them wait, and waiting costs little.
 const CALLS: usize = 64;
@@ -111,6 +111,10 @@ impl Server for Seat {
             let output = tools::call(self, tool, arguments, caller).await?;
             Some(output.unwrap_or_else(|problem| Output::problem(&problem)))
         })
+    }
+
+    fn left(&self, session: SessionId) {
+        self.desk.left(session);
     }
 
     fn resources(&self) -> Vec<Resource> {

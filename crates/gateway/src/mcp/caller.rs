@@ -26,9 +26,24 @@ pub trait Client: Send + Sync {
     fn request(&self, method: &'static str, params: Value) -> BoxFuture<'_, Result<Value, Problem>>;
 }
 
+/// Which session of a client it is: each has one of its own, as long as the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionId(u64);
+
+impl SessionId {
+    /// Another one.
+    #[must_use]
+    pub fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// Who calls a tool.
 pub struct Caller {
     client: Box<dyn Client>,
+    /// The session of the call; none where each call stands for itself.
+    session: Option<SessionId>,
     /// What the client's progress notifications are to name; none if it wants none.
     token: Option<Value>,
     given_up: CancellationToken,
@@ -42,10 +57,17 @@ impl std::fmt::Debug for Caller {
 }
 
 impl Caller {
-    /// A caller. `token`: what its progress notifications name, if it wants any; `given_up` fires when it wants no answer.
+    /// A caller. `session`: the one that calls, if calls belong to any; `token`: what its progress notifications name, if it
+    /// wants any; `given_up` fires when it wants no answer.
     #[must_use]
-    pub fn new(client: Box<dyn Client>, token: Option<Value>, given_up: CancellationToken) -> Self {
-        Self { client, token, given_up, steps: AtomicU64::new(0) }
+    pub fn new(client: Box<dyn Client>, session: Option<SessionId>, token: Option<Value>, given_up: CancellationToken) -> Self {
+        Self { client, session, token, given_up, steps: AtomicU64::new(0) }
+    }
+
+    /// The session of the call. None where each call stands for itself, as over HTTP in the revision 2026-07-28.
+    #[must_use]
+    pub const fn session(&self) -> Option<SessionId> {
+        self.session
     }
 
     /// Fires when the caller wants no answer any more.

@@ -3,38 +3,25 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    extract::{Request, State},
-    http::{Method, StatusCode, header},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
-};
+use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Server,
+    gate::{Gate, LARGEST, bounded},
     wire::{LocalSessionManager, Session, SessionConfig, StreamableHttpServerConfig, StreamableHttpService},
 };
 
-/// The most sessions at once. A session that is left without a word is dropped after [`IDLE`].
-const SESSIONS: usize = 64;
-
-/// For how long a session may say nothing. It is longer than any call waits, since a call that waits may say nothing either.
+/// For how long a session may say nothing before it is dropped. It is longer than any call waits, since a call that waits may say
+/// nothing either.
 const IDLE: Duration = Duration::from_secs(60 * 60);
-
-/// The largest request, in bytes: more than any bus takes.
-const LARGEST: usize = 16 << 20;
 
 /// How long calls that are under way may take to return what they have, once told to end, before their sessions are closed.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// How long connections may take to close after that.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// The header that names a session.
-const SESSION: &str = "mcp-session-id";
 
 /// A listener, and by which names it is known.
 #[derive(Debug)]
@@ -68,6 +55,8 @@ impl Door {
     /// The listener fails.
     pub async fn serve(self, server: Arc<impl Server>, stop: CancellationToken) -> io::Result<()> {
         let (sessions, closing) = (sessions(), CancellationToken::new());
+        // However it ends, no session outlives it.
+        let _closing = closing.clone().drop_guard();
         let origins = self.hosts.iter().flat_map(|host| [format!("http://{host}:*"), format!("https://{host}:*")]);
         let config = StreamableHttpServerConfig::default()
             .with_allowed_hosts(self.hosts.clone())
@@ -75,7 +64,7 @@ impl Door {
             .with_max_request_body_bytes(LARGEST)
             .with_cancellation_token(closing.clone());
         let service = StreamableHttpService::new(move || Ok(Session::new(server.clone())), sessions.clone(), config);
-        let app = Router::new().route_service("/mcp", service).layer(middleware::from_fn_with_state(sessions, bounded));
+        let app = Router::new().route_service("/mcp", service).layer(middleware::from_fn_with_state(Gate::new(sessions), bounded));
         let serving = axum::serve(self.listener, app).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future();
         let overdue = async {
             stop.cancelled().await;
@@ -97,14 +86,4 @@ fn sessions() -> Arc<LocalSessionManager> {
     config.keep_alive = Some(IDLE);
     sessions.session_config = config;
     Arc::new(sessions)
-}
-
-/// Refuses another session when there are as many as there may be.
-async fn bounded(State(sessions): State<Arc<LocalSessionManager>>, request: Request, next: Next) -> Response {
-    let opens = request.method() == Method::POST && !request.headers().contains_key(SESSION);
-    if opens && sessions.sessions.read().await.len() >= SESSIONS {
-        let why = format!("there are {SESSIONS} sessions, as many as there may be: end one, or try again later");
-        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "60")], why).into_response();
-    }
-    next.run(request).await
 }

@@ -4,6 +4,7 @@
 //! Only `wire/` knows the library that speaks the protocol. Nothing here knows the bus: that is in [`crate::bus`].
 
 mod caller;
+mod gate;
 pub mod http;
 mod serve;
 mod server;
@@ -11,6 +12,6 @@ mod server;
 mod tests;
 mod wire;
 
-pub use caller::{Caller, Client};
+pub use caller::{Caller, Client, SessionId};
 pub use serve::stdio;
 pub use server::{About, Argument, Content, Contents, Output, Prompt, Resource, Said, Server, Template, Tool};

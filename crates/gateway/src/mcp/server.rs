@@ -7,7 +7,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Caller;
+use super::{Caller, SessionId};
 
 /// What is served to every client. One value serves all sessions.
 pub trait Server: Send + Sync + 'static {
@@ -19,6 +19,12 @@ pub trait Server: Send + Sync + 'static {
 
     /// Calls a tool; `None` if there is none of this name. Whatever goes wrong is told in the output.
     fn call<'a>(&'a self, tool: &'a str, arguments: Extra, caller: &'a Caller) -> BoxFuture<'a, Option<Output>>;
+
+    /// A session has ended, or was left for too long, and none of its calls is under way any more. It may be one that never
+    /// called anything.
+    fn left(&self, session: SessionId) {
+        let _ = session;
+    }
 
     /// The resources with an address of their own. Default: none.
     fn resources(&self) -> Vec<Resource> {

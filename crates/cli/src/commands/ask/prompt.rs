@@ -10,12 +10,12 @@ use std::{
 use agentbus::{Asking, Bus, QueryId};
 use protocol::message::Question;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::{failure::Failure, printer, show};
 
-/// Lines that may have been typed ahead.
-const TYPED_AHEAD: usize = 16;
+/// Lines that wait to be looked at. More are dropped: they were typed before anybody could have read what is asked.
+const TYPED: usize = 16;
 
 /// The questions that are open, and what is typed.
 #[derive(Debug, Default)]
@@ -41,10 +41,10 @@ impl Prompt {
             return;
         }
         self.lines.get_or_insert_with(typed);
-        if self.open.is_empty() {
-            printer::ask(cursor(&question));
-        }
         self.open.push_back(question);
+        if self.open.len() == 1 {
+            self.ask_first();
+        }
     }
 
     /// The agent goes on without a reply to this one.
@@ -53,7 +53,7 @@ impl Prompt {
         self.open.retain(|question| question.question != number);
         if first {
             printer::say("");
-            self.ask_on();
+            self.ask_first();
         }
     }
 
@@ -76,21 +76,25 @@ impl Prompt {
             return printer::ask(cursor(question));
         };
         match bus.reply(asking.id(), Some(question.question), reply).await {
-            Ok(_) => drop(self.open.pop_front()),
+            Ok(_) => {}
             Err(error) => {
                 let settled = matches!(error.code(), "ended" | "no_open_question" | "no_such_question" | "not_yours");
+                let asked = cursor(question);
                 let _ = Failure::from(error).report(false);
-                if settled {
-                    self.open.pop_front();
+                if !settled {
+                    return printer::ask(asked);
                 }
             }
         }
-        self.ask_on();
+        self.open.pop_front();
+        self.ask_first();
     }
 
-    fn ask_on(&self) {
-        if let Some(next) = self.open.front() {
-            printer::ask(cursor(next));
+    /// Asks what is now the first question. What was typed before it was, is no reply to it.
+    fn ask_first(&mut self) {
+        while self.lines.as_mut().is_some_and(|lines| lines.try_recv().is_ok()) {}
+        if let Some(first) = self.open.front() {
+            printer::ask(cursor(first));
         }
     }
 }
@@ -129,10 +133,11 @@ fn reply(question: &Question, line: &str) -> Option<Value> {
 /// What is typed, line by line. A thread of its own: reading a terminal cannot be called off, and the process does not
 /// wait for it when it ends.
 fn typed() -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel(TYPED_AHEAD);
+    let (sender, receiver) = mpsc::channel(TYPED);
     std::thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
-            if sender.blocking_send(line).is_err() {
+            // It goes on reading, so that what was typed ahead is here when a question comes, and not in the terminal.
+            if let Err(TrySendError::Closed(_)) = sender.try_send(line) {
                 return;
             }
         }
@@ -158,6 +163,24 @@ mod tests {
         let replied = ["2", " yes ", "", "3", "0"].map(|line| reply(&asked, line).unwrap());
         assert_eq!(replied, ["no", "yes", "no", "3", "0"].map(Value::from));
         assert_eq!(reply(&question(&json!({})), "  "), None, "nothing was typed, and there is no default");
+    }
+
+    #[test]
+    fn what_was_typed_before_a_question_was_the_first_is_no_reply_to_it() {
+        let (sender, receiver) = mpsc::channel(TYPED);
+        let open = [1001, 1002, 1003].map(|number| question(&json!({ "question": number })));
+        let mut prompt = Prompt { open: open.into(), lines: Some(receiver) };
+        let typed = |prompt: &mut Prompt| prompt.lines.as_mut().unwrap().try_recv().ok();
+        sender.try_send("allow".to_owned()).unwrap();
+        prompt.withdraw(1002);
+        assert_eq!(typed(&mut prompt).as_deref(), Some("allow"), "the first is still the first");
+        for _ in 0..2 {
+            sender.try_send("allow".to_owned()).unwrap();
+        }
+        prompt.withdraw(1001);
+        assert_eq!((typed(&mut prompt), prompt.open.len()), (None, 1));
+        sender.try_send("deny".to_owned()).unwrap();
+        assert_eq!(typed(&mut prompt).as_deref(), Some("deny"));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! looked for, chosen and explained; everything else in it is still switched off.
 
 use std::{
-    fs::File,
+    fs::{self, OpenOptions, Permissions},
     io::{self, ErrorKind, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -11,6 +12,7 @@ use std::{
 use clap::Args;
 use handlers::detect::{self, Choice};
 use roster::Handler;
+use rustix::fs::Access;
 
 use crate::{failure::Failure, printer, show};
 
@@ -40,12 +42,12 @@ impl Init {
         // As it would be typed: not ./agentbus.toml.
         let file = if self.folder == Path::new(".") { PathBuf::from(NAME) } else { self.folder.join(NAME) };
         // Before looking around: a key need not travel for nothing.
-        let mut out = open(&file, self.force).map_err(|error| self.refused(&file, &error))?;
+        let place = place(&file, self.force).map_err(|error| self.refused(&file, &error))?;
         let choice = match self.handler {
             Some(handler) => Choice { handler, provider: None, url: None, model: None, why: "you said so".to_owned() },
             None => detect::detect().await,
         };
-        out.write_all(chosen(&choice).as_bytes()).map_err(|error| self.refused(&file, &error))?;
+        write(&place, &chosen(&choice), self.force).map_err(|error| self.refused(&file, &error))?;
         printer::data(file.display().to_string());
         printer::say(show::plain(&format!("agents that say nothing about it are done by {}: {}", choice.handler, choice.why)));
         if choice.handler == Handler::ClaudeCode {
@@ -68,8 +70,37 @@ impl Init {
     }
 }
 
-fn open(file: &Path, force: bool) -> io::Result<File> {
-    if force { File::create(file) } else { File::create_new(file) }
+/// Where it is to be written, if it may be; changes nothing.
+fn place(file: &Path, force: bool) -> io::Result<PathBuf> {
+    let place = match fs::symlink_metadata(file) {
+        Ok(_) if !force => return Err(ErrorKind::AlreadyExists.into()),
+        Ok(_) => {
+            OpenOptions::new().write(true).open(file)?;
+            fs::canonicalize(file)?
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => file.to_owned(),
+        Err(error) => return Err(error),
+    };
+    rustix::fs::access(folder(&place), Access::WRITE_OK | Access::EXEC_OK)?;
+    Ok(place)
+}
+
+/// Writes it beside and moves it there, so that whoever is interrupted has the old one or the new one.
+fn write(place: &Path, text: &str, force: bool) -> io::Result<()> {
+    let like = fs::metadata(place).ok().filter(|_| force).map(|old| old.permissions());
+    let mut new =
+        tempfile::Builder::new().prefix(".agentbus.toml.").permissions(Permissions::from_mode(0o666)).tempfile_in(folder(place))?;
+    new.write_all(text.as_bytes())?;
+    if let Some(like) = like {
+        new.as_file().set_permissions(like)?;
+    }
+    new.as_file().sync_all()?;
+    let moved = if force { new.persist(place) } else { new.persist_noclobber(place) };
+    moved.map(drop).map_err(|error| error.error)
+}
+
+fn folder(place: &Path) -> &Path {
+    place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The template with the choice in it. `context` is what nobody needs to say.
@@ -105,6 +136,26 @@ mod tests {
     fn switched_on() -> String {
         let on = |line: &'static str| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ') && !rest.is_empty()).unwrap_or(line);
         TEMPLATE.lines().map(on).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_old_file_stays_until_the_new_one_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join(NAME), folder.path().join("link.toml"));
+        let read = || fs::read_to_string(&file).unwrap();
+        let fresh = place(&file, false).unwrap();
+        assert!(!file.exists(), "a look writes nothing");
+        write(&fresh, "old", false).unwrap();
+        assert_eq!(place(&file, false).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!((write(&file, "new", false).unwrap_err().kind(), read()), (ErrorKind::AlreadyExists, "old".to_owned()));
+        fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(NAME, &link).unwrap();
+        let linked = place(&link, true).unwrap();
+        assert_eq!(read(), "old", "while it is looked around, the old one is there");
+        write(&linked, "new", true).unwrap();
+        assert_eq!((read(), fs::metadata(&file).unwrap().permissions().mode() & 0o777), ("new".to_owned(), 0o640));
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink(), "the link is still one");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left beside it");
     }
 
     #[test]

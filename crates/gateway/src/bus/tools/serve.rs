@@ -21,6 +21,10 @@ use crate::{
 /// How long a call waits for a request unless it says otherwise: less than the minute after which many clients give up.
 const WAIT: u64 = 50;
 
+/// What a session is told that is given a request a second time.
+const AGAIN: &str = "You took this before and have done nothing about it since. If you know of it, say so with progress_request; \
+    the call after that takes the next one.";
+
 /// Arguments of `wait_for_request`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -122,7 +126,8 @@ pub(super) fn tools() -> Vec<Tool> {
         Tool::of::<Await>(
             "wait_for_request",
             "Wait for the next request that is addressed to you, and take it. If there is none in time, it says so: call it again. \
-             Answer what you took with answer_request.",
+             Answer what you took with answer_request. One that you took before and have done nothing about is given to you again: \
+             say with progress_request that you have it, and the call after that takes the next one.",
         ),
         Tool::of::<Reply>("answer_request", "Answer a request that you took: what was delivered, the result, its facts, what is unknown."),
         Tool::of::<Step>("progress_request", "Report progress about a request that you took, to whoever asked."),
@@ -133,32 +138,37 @@ pub(super) fn tools() -> Vec<Tool> {
 
 pub(super) async fn wait(seat: &Seat, arguments: Extra, caller: &Caller) -> Told {
     let wait = Duration::from_secs(read::<Await>(arguments)?.wait_s.unwrap_or(WAIT).min(super::LONGEST));
-    seat.desk().room()?;
     let bus = seat.bus().await?;
     let inbox = seat.desk().inbox(&seat.station, &bus).await?;
+    if let Some(held) = seat.desk().unheard(caller.session()) {
+        return Ok(request(&held, true));
+    }
+    seat.desk().room()?;
     let taken = waiting(seat, caller, "waiting for a request", inbox.take(wait, None)).await?;
     let taken = taken.transpose().map_err(problem)?.flatten();
     let nothing = || Output::text("Nothing yet. Call wait_for_request again.").data(json!({ "request": null }));
-    Ok(taken.map_or_else(nothing, |held| request(&seat.desk().hold(held))))
+    Ok(taken.map_or_else(nothing, |held| request(&seat.desk().hold(held, caller.session()), false)))
 }
 
-fn request(held: &Held) -> Output {
+/// A request in hand. `again`: it was given to this session before.
+fn request(held: &Held, again: bool) -> Output {
     let (id, query, assignment) = (held.id(), held.query(), held.assignment());
-    let mut text = format!("{} asks ({}, query {id}, until {}):\n", held.requester(), query.request_type, assignment.deadline);
+    let mut text = if again { format!("{AGAIN}\n\n") } else { String::new() };
+    text.push_str(&format!("{} asks ({}, query {id}, until {}):\n", held.requester(), query.request_type, assignment.deadline));
     text.push_str(&text::cut(held.text().to_owned()));
     text.push('\n');
     text::attachments(&mut text, id, query.attachments.iter());
     text.push_str("\nFinish with answer_request, or give it back with release_request.");
     let request = json!({
         "id": id, "requester": held.requester(), "request_type": query.request_type, "text": held.text(),
-        "attempt": held.attempt(), "deadline": assignment.deadline, "query": query,
+        "attempt": held.attempt(), "deadline": assignment.deadline, "query": query, "again": again,
     });
     Output::text(text).data(json!({ "request": request }))
 }
 
-pub(super) async fn answer(seat: &Seat, arguments: Extra) -> Told {
+pub(super) async fn answer(seat: &Seat, arguments: Extra, caller: &Caller) -> Told {
     let reply: Reply = read(arguments)?;
-    let (id, held) = (reply.id, seat.desk().find(reply.id)?);
+    let (id, held) = (reply.id, seat.desk().find(reply.id, caller.session())?);
     let settled = match reply.failed {
         Some(failed) => held.fail(fault(&failed, reply.delivery)?).await,
         None => {
@@ -173,9 +183,9 @@ pub(super) async fn answer(seat: &Seat, arguments: Extra) -> Told {
     Ok(Output::text(format!("The ledger has the answer to {id}.")).data(json!({ "id": id })))
 }
 
-pub(super) async fn release(seat: &Seat, arguments: Extra) -> Told {
+pub(super) async fn release(seat: &Seat, arguments: Extra, caller: &Caller) -> Told {
     let Release { id } = read(arguments)?;
-    let settled = seat.desk().find(id)?.release().await;
+    let settled = seat.desk().find(id, caller.session())?.release().await;
     settle(seat, id, settled)?;
     Ok(Output::text(format!("{id} is given back.")).data(json!({ "id": id })))
 }
@@ -189,16 +199,16 @@ fn settle(seat: &Seat, id: QueryId, settled: Result<(), agentbus::Error>) -> Res
     settled.map_err(problem)
 }
 
-pub(super) async fn progress(seat: &Seat, arguments: Extra) -> Told {
+pub(super) async fn progress(seat: &Seat, arguments: Extra, caller: &Caller) -> Told {
     let Step { id, status, progress } = read(arguments)?;
     seat.bus().await?;
-    in_hand(seat, id)?.progress(status, progress).await.map_err(problem)?;
+    in_hand(seat, id, caller)?.progress(status, progress).await.map_err(problem)?;
     Ok(Output::text(format!("reported about {id}")).data(json!({ "id": id })))
 }
 
 pub(super) async fn ask_back(seat: &Seat, arguments: Extra, caller: &Caller) -> Told {
     let AskBack { id, text, choices, default, wait_s } = read(arguments)?;
-    let held = in_hand(seat, id)?;
+    let held = in_hand(seat, id, caller)?;
     let mut inquiry = Inquiry::new(text).choices(choices).within(Duration::from_secs(wait_s.unwrap_or(super::LONGEST).min(super::LONGEST)));
     inquiry.default = default;
     let gone = Problem::new("stopped", format!("the query {id} ended while its requester was asked"));
@@ -211,8 +221,8 @@ pub(super) async fn ask_back(seat: &Seat, arguments: Extra, caller: &Caller) -> 
 }
 
 /// A request that is in hand and has not ended meanwhile.
-fn in_hand(seat: &Seat, id: QueryId) -> Result<Arc<Held>, Problem> {
-    let held = seat.desk().find(id)?;
+fn in_hand(seat: &Seat, id: QueryId, caller: &Caller) -> Result<Arc<Held>, Problem> {
+    let held = seat.desk().find(id, caller.session())?;
     if held.stopped().is_cancelled() {
         seat.desk().forget(id);
         return Err(

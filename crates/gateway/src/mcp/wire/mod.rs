@@ -11,6 +11,7 @@ use std::sync::{
 };
 
 use agentbus::Problem;
+use axum::http::request::Parts;
 use rmcp::{ErrorData, RoleServer, ServerHandler, model as theirs, service::RequestContext};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -27,27 +28,39 @@ pub(super) use rmcp::{
 };
 
 use self::client::Peer;
-use super::{Caller, Server};
+use super::{Caller, Server, SessionId};
 
 /// The levels of a client's log, from all to nothing but disasters.
 const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
-/// One session of one client.
-pub(super) struct Session<S> {
+/// The header by which a request over HTTP names its session.
+pub(super) const SESSION: &str = "mcp-session-id";
+
+/// One session of one client. The library drops it when the session is over and its last call has returned.
+pub(super) struct Session<S: Server> {
     server: Arc<S>,
+    id: SessionId,
     /// The least level that the client wants to hear of, as a place in [`LEVELS`].
     level: Arc<AtomicU8>,
 }
 
 impl<S: Server> Session<S> {
     pub(super) fn new(server: Arc<S>) -> Self {
-        Self { server, level: Arc::default() }
+        Self { server, id: SessionId::next(), level: Arc::default() }
     }
 
     fn caller(&self, context: &RequestContext<RoleServer>) -> Caller {
         let token = context.meta.get_progress_token().and_then(|token| serde_json::to_value(token).ok());
         let peer = Peer::new(context.peer.clone(), self.level.clone());
-        Caller::new(Box::new(peer), token, context.ct.clone())
+        // Over HTTP, a request that names no session is served by itself, and its handler dropped with it.
+        let alone = context.extensions.get::<Parts>().is_some_and(|parts| !parts.headers.contains_key(SESSION));
+        Caller::new(Box::new(peer), (!alone).then_some(self.id), token, context.ct.clone())
+    }
+}
+
+impl<S: Server> Drop for Session<S> {
+    fn drop(&mut self) {
+        self.server.left(self.id);
     }
 }
 
