@@ -2,7 +2,7 @@
 //!
 //! A schema is somebody else's. A small one can keep whoever checks by it busy for ever, or fill its stack, so it is never
 //! looked at in a process that does anything else. The child gets the schema as a line of JSON, and as a second one the
-//! answer, if there is one yet; it prints one line (verdict). It has 5 s, bounded memory, and nothing of our environment. Next: `llm/reply`,
+//! answer, if there is one yet; it prints one line, the verdict. It has 5 s, bounded memory, and nothing of our environment. Next: `llm/reply`,
 //! which asks it.
 
 use std::{
