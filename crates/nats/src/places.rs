@@ -5,10 +5,13 @@
 use bytes::Bytes;
 use protocol::Name;
 
-use crate::{Connection, Error, bucket::Bucket};
+use crate::{Connection, Error, bucket::Bucket, election::elected};
 
 /// The bytes that all places may take, with their history: 8 MiB.
 const MAX_BYTES: i64 = 8 << 20;
+
+/// A key that no watcher has.
+const PROBE: &str = "probe";
 
 /// The store of places.
 #[derive(Clone)]
@@ -26,7 +29,10 @@ impl Places {
     /// # Errors
     /// `unavailable`, `storage_full`.
     pub async fn open(connection: &Connection) -> Result<Self, Error> {
-        Bucket::open(connection, connection.space().watchers(), "agentbus: places of watchers", MAX_BYTES).await.map(Self)
+        let places = Bucket::open(connection, connection.space().watchers(), "agentbus: places of watchers", MAX_BYTES).await.map(Self)?;
+        // On a cluster nobody may lead yet what was made a moment ago.
+        elected(|| places.0.entry(PROBE)).await?;
+        Ok(places)
     }
 
     /// The place of a watcher and its revision, if it has one.
