@@ -91,9 +91,9 @@ async fn a_place_is_kept_while_there_is_nothing_to_do() {
         // It waits for the fourth, and has kept its place before.
         let fourth = first.next();
         tokio::pin!(fourth);
-        let places = nats::Places::open(client.connection()).await.expect("places");
+        let places = nats::Places::open(client.connection(), client.name()).await.expect("places");
         let kept = testkit::eventually_async("the place is kept", || async {
-            let (place, _) = places.get(client.name(), &name("night")).await.expect("a place").expect("kept");
+            let (place, _) = places.get(&name("night")).await.expect("a place").expect("kept");
             let place: serde_json::Value = serde_json::from_slice(&place).expect("JSON");
             if place["seq"] == 3 { Ok(()) } else { Err(place) }
         });

@@ -82,8 +82,8 @@ async fn a_node_is_lost_while_all_of_it_is_watched_and_copied() {
 
 /// The place of the watcher, as it is kept.
 async fn kept(client: &Bus) -> Result<serde_json::Value, String> {
-    let places = nats::Places::open(client.connection()).await.map_err(|error| error.to_string())?;
-    let place = places.get(client.name(), &name("night")).await.map_err(|error| error.to_string())?;
+    let places = nats::Places::open(client.connection(), client.name()).await.map_err(|error| error.to_string())?;
+    let place = places.get(&name("night")).await.map_err(|error| error.to_string())?;
     let (place, _) = place.ok_or("no place is kept")?;
     serde_json::from_slice(&place).map_err(|error| error.to_string())
 }

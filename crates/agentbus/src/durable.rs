@@ -79,7 +79,6 @@ pub struct Durable {
 #[derive(Debug)]
 struct Keeper {
     places: Places,
-    owner: Name,
     name: Name,
     place: Place,
     revision: u64,
@@ -93,7 +92,7 @@ impl Bus {
     /// `other_filter` where the watcher watches something else; `begun` where it has a place and
     /// `watch.start` names another; `no_ledger`, `unavailable`, `storage_full`.
     pub async fn watch_durably(&self, name: &Name, watch: Watch) -> Result<Durable, Error> {
-        let places = Places::open(self.connection()).await?;
+        let places = Places::open(self.connection(), self.name()).await?;
         let mut keeper = Keeper::open(self, places, name, &watch).await?;
         keeper.take().await?;
         let Place { seq, time, .. } = keeper.place;
@@ -110,7 +109,7 @@ impl Bus {
     /// # Errors
     /// `unavailable`.
     pub async fn forget_watcher(&self, name: &Name) -> Result<bool, Error> {
-        Ok(Places::open(self.connection()).await?.forget(self.name(), name).await?)
+        Ok(Places::open(self.connection(), self.name()).await?.forget(name).await?)
     }
 }
 
@@ -190,13 +189,13 @@ impl Durable {
 impl Keeper {
     /// The place of this name, or a new one.
     async fn open(bus: &Bus, places: Places, name: &Name, watch: &Watch) -> Result<Self, Error> {
-        let (owner, holder) = (bus.name().clone(), InstanceId::mint());
+        let holder = InstanceId::mint();
         let filter = Filter::of(watch);
-        let (place, revision) = match places.get(&owner, name).await? {
+        let (place, revision) = match places.begin(name).await? {
             Some((kept, revision)) => (gone_on(name, &kept, &filter, watch.start)?, revision),
             None => (begun(bus, watch.start, filter, &holder).await?, 0),
         };
-        Ok(Self { places, owner, name: name.clone(), place: Place { holder, ..place }, revision })
+        Ok(Self { places, name: name.clone(), place: Place { holder, ..place }, revision })
     }
 
     /// Makes the place this watcher's own: from now on, another one that has the name cannot move it.
@@ -232,13 +231,13 @@ impl Keeper {
 
     async fn set(&mut self) -> Result<bool, Error> {
         let place = serde_json::to_vec(&self.place).unwrap_or_default();
-        let set = self.places.set(&self.owner, &self.name, place, self.revision).await?;
+        let set = self.places.set(&self.name, place, self.revision).await?;
         self.revision = set.unwrap_or(self.revision);
         Ok(set.is_some())
     }
 
     async fn read(&self) -> Result<Option<(Place, u64)>, Error> {
-        let Some((kept, revision)) = self.places.get(&self.owner, &self.name).await? else { return Ok(None) };
+        let Some((kept, revision)) = self.places.get(&self.name).await? else { return Ok(None) };
         Ok(Some((parse(&self.name, &kept)?, revision)))
     }
 

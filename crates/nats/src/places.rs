@@ -10,37 +10,44 @@ use crate::{Connection, Error, bucket::Bucket, election::elected};
 /// The bytes that all places may take, with their history: 8 MiB.
 const MAX_BYTES: i64 = 8 << 20;
 
-/// A key that no watcher has.
-const PROBE: &str = "probe";
-
-/// The store of places.
+/// What watchers of one requester have kept. Others' places are out of its reach, and may be out of its rights.
 #[derive(Clone)]
-pub struct Places(Bucket);
+pub struct Places {
+    bucket: Bucket,
+    owner: Name,
+}
 
 impl std::fmt::Debug for Places {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Places")
+        f.debug_struct("Places").field("owner", &self.owner).finish_non_exhaustive()
     }
 }
 
 impl Places {
-    /// Opens the store; makes it if there is none.
+    /// Opens the store for a requester; makes it if there is none.
     ///
     /// # Errors
     /// `unavailable`, `storage_full`.
-    pub async fn open(connection: &Connection) -> Result<Self, Error> {
-        let places = Bucket::open(connection, connection.space().watchers(), "agentbus: places of watchers", MAX_BYTES).await.map(Self)?;
-        // On a cluster nobody may lead yet what was made a moment ago.
-        elected(|| places.0.entry(PROBE)).await?;
-        Ok(places)
+    pub async fn open(connection: &Connection, owner: &Name) -> Result<Self, Error> {
+        let bucket = Bucket::open(connection, connection.space().watchers(), "agentbus: places of watchers", MAX_BYTES).await?;
+        Ok(Self { bucket, owner: owner.clone() })
+    }
+
+    /// The place of a watcher and its revision, if it has one. Waits while nobody leads yet what was made a moment
+    /// ago on a cluster.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub async fn begin(&self, watcher: &Name) -> Result<Option<(Bytes, u64)>, Error> {
+        elected(|| self.get(watcher)).await
     }
 
     /// The place of a watcher and its revision, if it has one.
     ///
     /// # Errors
     /// `unavailable`.
-    pub async fn get(&self, owner: &Name, watcher: &Name) -> Result<Option<(Bytes, u64)>, Error> {
-        self.0.entry(&key(owner, watcher)).await
+    pub async fn get(&self, watcher: &Name) -> Result<Option<(Bytes, u64)>, Error> {
+        self.bucket.entry(&self.key(watcher)).await
     }
 
     /// Sets a place whose revision is this one (0: there is none). Returns the new revision; none if another has
@@ -48,19 +55,19 @@ impl Places {
     ///
     /// # Errors
     /// `unavailable`: nobody knows; `storage_full`.
-    pub async fn set(&self, owner: &Name, watcher: &Name, place: Vec<u8>, revision: u64) -> Result<Option<u64>, Error> {
-        self.0.update(&key(owner, watcher), place, revision).await
+    pub async fn set(&self, watcher: &Name, place: Vec<u8>, revision: u64) -> Result<Option<u64>, Error> {
+        self.bucket.update(&self.key(watcher), place, revision).await
     }
 
     /// Forgets a watcher; returns whether it had a place.
     ///
     /// # Errors
     /// `unavailable`.
-    pub async fn forget(&self, owner: &Name, watcher: &Name) -> Result<bool, Error> {
-        self.0.remove(&key(owner, watcher)).await
+    pub async fn forget(&self, watcher: &Name) -> Result<bool, Error> {
+        self.bucket.remove(&self.key(watcher)).await
     }
-}
 
-fn key(owner: &Name, watcher: &Name) -> String {
-    format!("{}.{}", owner.token(), watcher.token())
+    fn key(&self, watcher: &Name) -> String {
+        format!("{}.{}", self.owner.token(), watcher.token())
+    }
 }
