@@ -41,6 +41,41 @@ async fn a_query_goes_to_its_agent_and_its_answer_comes_back() {
     assert_eq!(record.decision.expect("it was routed").agent, Some(name("echo")));
 }
 
+/// The kinds of a query's messages, in ledger order.
+async fn messages(client: &agentbus::Bus, to: &str, text: &str) -> Vec<agentbus::Kind> {
+    let mut query = Query::new(name("alice"), "request", text);
+    query.target = Some(name(to));
+    let ended = client.ask(query).await.expect("posted").ended().await.expect("it ends");
+    assert_eq!(ended.state, State::Completed, "{}", ended.notification());
+    let record = client.history(ended.id).await.expect("it is on record");
+    assert_eq!(record.attempts.len(), 1);
+    assert!(record.attempts[0].accepted_at.is_some(), "its answer shows that it was taken");
+    record.messages.iter().map(|message| message.kind).collect()
+}
+
+/// Knows one answer by heart.
+struct ByHeart;
+
+impl agentbus::Handler for ByHeart {
+    fn handle(&self, _: Task) -> futures::future::BoxFuture<'static, Result<Done, Fault>> {
+        Box::pin(async { Ok(Done::new("Worked out.")) })
+    }
+
+    fn at_once(&self, query: &Query) -> Option<Done> {
+        (query.payload.query == "known").then(|| Done::new("By heart."))
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_needs_no_work_spares_the_acceptance() {
+    use agentbus::Kind::{Accept, Answer, Assign, Query};
+    let bus = TestBus::start().await;
+    let (_agent, _serving) = bus.serve(Agent::new(name("pupil")), ByHeart).await;
+    let client = bus.client("alice").await;
+    assert_eq!(messages(&client, "pupil", "known").await, [Query, Assign, Answer]);
+    assert_eq!(messages(&client, "pupil", "new").await, [Query, Assign, Accept, Answer]);
+}
+
 #[tokio::test]
 async fn an_attempt_that_asks_for_another_gets_one_and_the_last_failure_is_told() {
     let bus = TestBus::start().await;

@@ -231,6 +231,12 @@ impl Bus {
         stored(self.connection().append(subject, &message, None).await?)
     }
 
+    /// The same without waiting until the ledger has it: nobody knows whether it is stored.
+    pub(crate) async fn publish_unconfirmed(&self, subject: &Subject, message: Message) -> Result<(), Error> {
+        schema::check_body(message.kind().as_str(), &message.to_value())?;
+        Ok(self.connection().append_unconfirmed(subject, &message).await?)
+    }
+
     /// Calls an endpoint of the coordinator's API.
     pub(crate) async fn call<T: DeserializeOwned>(&self, endpoint: &str, body: &Value) -> Result<T, Error> {
         self.call_within(endpoint, body, ANSWER).await

@@ -74,6 +74,18 @@ impl Connection {
         }
     }
 
+    /// Sends a message to the ledger and asks for no acknowledgement: nobody knows whether it is stored. Only for
+    /// what a later message says as well.
+    ///
+    /// # Errors
+    /// `payload_too_large`; `unavailable`: it was not sent.
+    pub async fn append_unconfirmed(&self, subject: &Subject, message: &Message) -> Result<(), Error> {
+        let body = message.to_bytes();
+        self.fits_ledger(body.len())?;
+        let sent = self.client.publish_with_headers(subject.in_space(self.space()), self.headers(subject), body.into());
+        sent.await.map_err(|error| Error::new(Kind::Unavailable, error))
+    }
+
     /// Stores a message in whatever stream captures its subject.
     pub(crate) async fn store(&self, subject: String, headers: HeaderMap, body: Vec<u8>) -> Result<Stored, Error> {
         let mut breaks = self.breaks.subscribe();

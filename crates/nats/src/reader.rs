@@ -60,16 +60,16 @@ pub struct Sealed {
     space: Space,
     seq: u64,
     time: Timestamp,
-    message: async_nats::Message,
+    subject: async_nats::Subject,
+    replayed: bool,
+    payload: bytes::Bytes,
 }
 
 impl Sealed {
     /// Reads it.
     #[must_use]
     pub fn open(self) -> Step {
-        let Self { space, seq, time, message } = self;
-        let replayed = convert::is_replayed(message.headers.as_ref());
-        convert::step(&space, seq, time, &message.subject, replayed, &message.payload)
+        convert::step(&self.space, self.seq, self.time, &self.subject, self.replayed, &self.payload)
     }
 }
 
@@ -184,8 +184,10 @@ impl Reader {
         }
         self.next = seq + 1;
         let space = self.connection.space().clone();
+        // Its headers end here, on the thread that made them.
+        let replayed = convert::is_replayed(message.headers.as_ref());
         let (message, _) = message.split();
-        Some(Sealed { space, seq, time, message })
+        Some(Sealed { space, seq, time, subject: message.subject, replayed, payload: message.payload })
     }
 
     /// What [`Reader::sealed`] returns, if it would at once.

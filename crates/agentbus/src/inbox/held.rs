@@ -3,7 +3,6 @@
 use std::{
     ops::Deref,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 use protocol::{
@@ -15,7 +14,7 @@ use tokio::sync::oneshot;
 use super::taken::counted;
 use crate::{
     Done, Error, Fault, Task,
-    serve::work::{self, STOPPED},
+    serve::work::{self, STOPPED, Terms},
 };
 
 /// A query that was taken from an [`Inbox`](crate::Inbox). Dropping it gives it back. It is a [`Task`]: report
@@ -96,8 +95,8 @@ impl Held {
 
 /// One attempt by somebody who asked for it: accepts it, hands it over, and sees to it that it is given back if it is
 /// dropped, or if the inbox stops.
-pub(crate) async fn hold(task: Task, give: oneshot::Sender<Result<Held, Error>>, lease: Duration, stall: Option<Duration>) {
-    if let Err(error) = work::accept(&task, lease, stall).await {
+pub(crate) async fn hold(task: Task, give: oneshot::Sender<Result<Held, Error>>, terms: Terms) {
+    if let Err(error) = work::accept(&task, terms).await {
         let _ = give.send(Err(error));
         return work::give_back(&task, "the acceptance was not stored").await;
     }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub use question::{Inquiry, Replied};
 pub use task::{Done, Fault, Handler, Task};
 
-use self::worker::Worker;
+use self::{work::Terms, worker::Worker};
 use crate::{Bus, Error};
 
 /// What an instance serves as, and how much it takes.
@@ -82,6 +82,10 @@ impl Agent {
     pub const fn stall(mut self, stall: Duration) -> Self {
         self.stall = Some(stall);
         self
+    }
+
+    const fn terms(&self) -> Terms {
+        Terms { lease: self.lease, stall: self.stall }
     }
 
     fn interval(&self) -> Duration {

@@ -18,6 +18,14 @@ pub trait Handler: Send + Sync + 'static {
     /// Works on one query. The future is dropped when the query ends without it; a panic is a
     /// failure worth another try.
     fn handle(&self, task: Task) -> BoxFuture<'static, Result<Done, Fault>>;
+
+    /// The answer to a query that needs no work, as one that is known already; none by default, and then
+    /// [`Handler::handle`] does it. Such an answer shows by itself that the query was taken: it is stored with no acceptance
+    /// before it, which spares one of four messages. Nothing that may take the process down belongs here: an instance that
+    /// dies before it has accepted has spent no attempt, so the query goes to the next one.
+    fn at_once(&self, _query: &Query) -> Option<Done> {
+        None
+    }
 }
 
 impl<F, R> Handler for F

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use jiff::SignedDuration;
 use nats::Kind as NatsKind;
 use protocol::{
-    Extra, Kind, Message,
+    Extra, Kind, Message, Subject,
     message::{Accept, Answer, Failure, Outcome},
     schema,
 };
@@ -29,18 +29,30 @@ pub(crate) const DEFAULT_LEASE: SignedDuration = SignedDuration::from_secs(15);
 /// The longest such pause.
 const LONGEST: Duration = Duration::from_secs(1);
 
+/// How an agent takes a query.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// For how long it may be silent about it.
+    pub(crate) lease: Duration,
+    /// For how long it may show no progress.
+    pub(crate) stall: Option<Duration>,
+}
+
 /// Works on one query and answers it, unless it is stopped.
-pub(super) async fn attempt(task: Task, handler: Arc<dyn Handler>, lease: Duration, stall: Option<Duration>) {
+pub(super) async fn attempt(task: Task, handler: Arc<dyn Handler>, terms: Terms) {
     let stopped = task.stopped.clone();
     let work = async {
-        let result = AssertUnwindSafe(handler.handle(task.clone())).catch_unwind().await;
+        if let Some(done) = handler.at_once(task.query()) {
+            return Ok(done);
+        }
+        // On its way before anything that the handler sends.
+        accepted(&task, terms).await;
+        handler.handle(task.clone()).await
+    };
+    let all = async {
+        let result = AssertUnwindSafe(work).catch_unwind().await;
         let result = result.unwrap_or_else(|_| Err(Fault::crash("handler_panicked", "the handler panicked; its log says where")));
         deliver(&task, answer(&task, result)).await;
-    };
-    // The acceptance is polled first, so it is on its way before anything that the handler sends;
-    // nothing waits until it is stored.
-    let all = async {
-        futures::join!(accepted(&task, lease, stall), work);
     };
     tokio::select! {
         biased;
@@ -61,27 +73,36 @@ pub(crate) async fn give_back(task: &Task, why: &str) {
     }
 }
 
-async fn accepted(task: &Task, lease: Duration, stall: Option<Duration>) {
-    // If it is lost, the first progress or the answer shows as well that the query was taken.
-    if let Err(error) = accept(task, lease, stall).await {
-        tracing::warn!(id = %task.id(), %error, "the acceptance may not have been stored");
+/// Says that the query is taken, and does not wait until the ledger has it: if that is lost, the first progress or the
+/// answer shows it as well.
+async fn accepted(task: &Task, terms: Terms) {
+    let sent = match acceptance(task, terms) {
+        Ok((subject, message)) => task.bus.publish_unconfirmed(&subject, message).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = sent {
+        tracing::warn!(id = %task.id(), %error, "the acceptance was not sent");
     }
 }
 
 /// Says that the query is taken; returns when the ledger has it.
-pub(crate) async fn accept(task: &Task, lease: Duration, stall: Option<Duration>) -> Result<(), Error> {
+pub(crate) async fn accept(task: &Task, terms: Terms) -> Result<(), Error> {
+    let (subject, message) = acceptance(task, terms)?;
+    task.bus.publish(&subject, message).await.map(drop)
+}
+
+fn acceptance(task: &Task, terms: Terms) -> Result<(Subject, Message), Error> {
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let assign = &task.work.assign;
     let accept = Accept {
         agent: assign.agent.clone(),
         attempt: assign.attempt,
         instance: assign.instance.clone(),
-        lease_ms: Some(millis(lease)),
-        stall_ms: stall.map(millis),
+        lease_ms: Some(millis(terms.lease)),
+        stall_ms: terms.stall.map(millis),
         extra: Extra::new(),
     };
-    let subject = task.subject(Kind::Accept)?;
-    task.bus.publish(&subject, Message::Accept(accept)).await.map(drop)
+    Ok((task.subject(Kind::Accept)?, Message::Accept(accept)))
 }
 
 /// The answer that this result of an attempt is; a failure for good, where it is none that can be sent.

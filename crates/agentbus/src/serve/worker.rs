@@ -78,12 +78,12 @@ impl Worker {
     /// What is done with a query that was given to the instance, with so many in hand before it; `None`: nothing, so
     /// that it goes to another instance, or comes again.
     pub(crate) fn attempt(&mut self, task: Task, agent: &Agent, held: usize) -> Option<BoxFuture<'static, ()>> {
-        let (lease, stall) = (agent.lease, agent.stall);
+        let terms = agent.terms();
         match self {
             Self::Handler(_) if held >= agent.capacity as usize => None,
-            Self::Handler(handler) => Some(work::attempt(task, handler.clone(), lease, stall).boxed()),
+            Self::Handler(handler) => Some(work::attempt(task, handler.clone(), terms).boxed()),
             Self::Takers(takers) => Some(match takers.turn(task.id()) {
-                Some(wish) => inbox::hold(task, wish.give, lease, stall).boxed(),
+                Some(wish) => inbox::hold(task, wish.give, terms).boxed(),
                 // It was on its way when the taker gave up.
                 None => async move { work::give_back(&task, "nobody asked for it any more").await }.boxed(),
             }),

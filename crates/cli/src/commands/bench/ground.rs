@@ -3,7 +3,12 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use agentbus::{Agent, Bus, Done, Name, Task};
+use agentbus::{Agent, Bus, Done, Fault, Handler, Name, Query, Task};
+use clap::Args;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
 use nats::{
     Raw,
     server::{Finder, Fsync, Guard, Options, Port, Server},
@@ -71,9 +76,13 @@ impl Ground {
         Part::start(&["serve", "coordinator", "--nats", &self.url()]).await
     }
 
-    /// Starts the agent that answers at once; returns when the coordinator knows of it.
-    pub(super) async fn agent(&self) -> Result<Part, Failure> {
-        Part::start(&["bench", "echo", "--nats", &self.url()]).await
+    /// Starts the agent that answers at once, with an acceptance before its answer or without; returns when the
+    /// coordinator knows of it.
+    pub(super) async fn agent(&self, accepts: bool) -> Result<Part, Failure> {
+        let url = self.url();
+        let mut args = vec!["bench", "echo", "--nats", &url];
+        args.extend(accepts.then_some("--accept"));
+        Part::start(&args).await
     }
 
     /// Ends the server, and removes its store.
@@ -82,19 +91,42 @@ impl Ground {
     }
 }
 
-/// Runs as the agent, until it is told to stop.
-pub(super) async fn echo(global: &Global) -> Result<ExitCode, Failure> {
-    let name: Name = ECHO.parse().map_err(agentbus::Error::from)?;
-    let options = bus::options(global, name.clone())?;
-    let raw = Raw::connect(&options.url).await?;
-    let bus = Bus::connect(options).await?;
-    let answer = |task: Task| async move { Ok(Done::new("Echoed.").result(task.text().into())) };
-    let mut serving = bus.serve(Agent::new(name).capacity(CAPACITY), answer).await?;
-    serving.known().await;
-    printer::data("ready");
-    tokio::select! {
-        stop = told_to_stop() => stop?,
-        ended = raw.echo(RAW.to_owned()) => ended?,
+/// The agent that is asked: it answers with the question.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Echo {
+    /// Says that it has taken a query before it answers
+    #[arg(long)]
+    accept: bool,
+}
+
+impl Handler for Echo {
+    fn handle(&self, task: Task) -> BoxFuture<'static, Result<Done, Fault>> {
+        ready(Ok(echoed(task.query()))).boxed()
     }
-    Ok(ExitCode::SUCCESS)
+
+    fn at_once(&self, query: &Query) -> Option<Done> {
+        (!self.accept).then(|| echoed(query))
+    }
+}
+
+fn echoed(query: &Query) -> Done {
+    Done::new("Echoed.").result(query.payload.query.as_str().into())
+}
+
+impl Echo {
+    /// Runs until it is told to stop.
+    pub(super) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
+        let name: Name = ECHO.parse().map_err(agentbus::Error::from)?;
+        let options = bus::options(global, name.clone())?;
+        let raw = Raw::connect(&options.url).await?;
+        let bus = Bus::connect(options).await?;
+        let mut serving = bus.serve(Agent::new(name).capacity(CAPACITY), self).await?;
+        serving.known().await;
+        printer::data("ready");
+        tokio::select! {
+            stop = told_to_stop() => stop?,
+            ended = raw.echo(RAW.to_owned()) => ended?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
 }

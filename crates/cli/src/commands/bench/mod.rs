@@ -39,7 +39,7 @@ enum What {
     Restart(restart::Restart),
     /// The agent that the queries are for
     #[command(hide = true)]
-    Echo,
+    Echo(ground::Echo),
 }
 
 impl Bench {
@@ -49,13 +49,13 @@ impl Bench {
             Some(What::Queries(queries)) => queries.json,
             Some(What::Agents(crowd)) => crowd.json,
             Some(What::Restart(restart)) => restart.json,
-            Some(What::Echo) => false,
+            Some(What::Echo(_)) => false,
         }
     }
 
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
-        if let Some(What::Echo) = self.what {
-            return ground::echo(global).await;
+        if let Some(What::Echo(echo)) = self.what {
+            return echo.run(global).await;
         }
         if global.nats.is_some() {
             let message = "bench starts a server of its own, so that it disturbs no bus and no bus disturbs it";
@@ -66,7 +66,7 @@ impl Bench {
             Some(What::Queries(queries)) => queries.run().await,
             Some(What::Agents(crowd)) => crowd.run().await,
             Some(What::Restart(restart)) => restart.run().await,
-            Some(What::Echo) => Ok(ExitCode::SUCCESS),
+            Some(What::Echo(_)) => Ok(ExitCode::SUCCESS),
         }
     }
 }

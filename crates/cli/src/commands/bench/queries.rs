@@ -41,6 +41,9 @@ pub(super) struct Queries {
     /// When the server forces writes to the disk: 'always', or every so often
     #[arg(long, value_name = "always|DURATION", default_value = "2m", value_parser = fsync)]
     fsync: FsyncArg,
+    /// The agent says that it has taken a query before it answers, as those do whose work takes time: one more stored message
+    #[arg(long)]
+    accept: bool,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -53,6 +56,8 @@ pub(super) struct Report {
     pub(super) server: String,
     pub(super) cores: usize,
     pub(super) fsync: String,
+    /// Whether the agent accepted each query before it answered.
+    pub(super) accept: bool,
     pub(super) rounds: u32,
     pub(super) levels: Vec<Level>,
 }
@@ -109,7 +114,7 @@ impl Queries {
             return Err(Failure::usage("usage", "--concurrency takes numbers from 1 to 1024"));
         }
         let ground = Ground::start(self.fsync.0).await?;
-        let field = Field::lay(&ground).await?;
+        let field = Field::lay(&ground, self.accept).await?;
         let mut levels: Vec<Level> = self.concurrency.iter().map(|many| Level::new(*many)).collect();
         let one = Duration::from_millis(500).min(self.time);
         field.query(8, one).await?;
@@ -127,6 +132,7 @@ impl Queries {
                 Fsync::Always => "always".to_owned(),
                 Fsync::Every(every) => format!("every {every:?}"),
             },
+            accept: self.accept,
             rounds: self.rounds,
             levels,
         };
@@ -181,9 +187,9 @@ struct Field {
 }
 
 impl Field {
-    async fn lay(ground: &Ground) -> Result<Self, Failure> {
+    async fn lay(ground: &Ground, accepts: bool) -> Result<Self, Failure> {
         let coordinator = ground.coordinator().await?;
-        let agent = ground.agent().await?;
+        let agent = ground.agent(accepts).await?;
         let name = "bench".parse().map_err(agentbus::Error::from)?;
         let bus = Bus::connect(Options::new(ground.url(), name)).await?;
         let raw = Raw::connect(&ground.url()).await?;

@@ -58,7 +58,7 @@ impl Restart {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         let ground = Ground::start(Fsync::Every(Duration::from_secs(120))).await?;
         let coordinator = ground.coordinator().await?;
-        let agent = ground.agent().await?;
+        let agent = ground.agent(true).await?;
         let messages = self.fill(&ground).await?;
         agent.kill().await?;
         coordinator.kill().await?;

@@ -6,8 +6,12 @@ use crate::show::table;
 /// Rows of one level, and the aims beside them.
 pub(super) fn queries(report: &queries::Report) -> String {
     let head = format!(
-        "nats-server {}, fsync {}, {} cores, {} rounds; median, and in brackets the least and the most\n",
-        report.server, report.fsync, report.cores, report.rounds
+        "nats-server {}, fsync {}, {} cores, {} stored messages a query, {} rounds; median, and in brackets the least and the most\n",
+        report.server,
+        report.fsync,
+        report.cores,
+        if report.accept { 4 } else { 3 },
+        report.rounds
     );
     let rows = report.levels.iter().flat_map(|level| {
         let row = |what: &str, series: &queries::Series, ratio: &[f64]| {
