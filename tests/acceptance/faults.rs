@@ -1,8 +1,11 @@
 //! Trouble in mid-flight: parts die and come back, and nothing acknowledged is lost.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use agentbus::{Agent, Done, Query, State, Task};
@@ -99,7 +102,7 @@ async fn a_server_that_is_killed_and_restarted_loses_nothing() {
 async fn work_of_an_instance_that_vanishes_goes_to_another() {
     let bus = TestBus::start().await;
     let (stuck, runs) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU32::new(0)));
-    let lease = std::time::Duration::from_secs(1);
+    let lease = Duration::from_secs(1);
     let (first, serving) = bus.serve(Agent::new(name("worker")).lease(lease), gated(stuck, runs.clone())).await;
     let client = bus.client("alice").await;
     let asking = client.ask(to("worker", "hello")).await.expect("posted");
@@ -177,10 +180,10 @@ async fn work_that_an_instance_leaves_behind_is_given_back_at_once() {
     let (_second, _serving) = bus.serve(Agent::new(name("worker")), gated(Arc::new(Semaphore::new(9)), runs.clone())).await;
 
     let began = std::time::Instant::now();
-    serving.drain(std::time::Duration::from_millis(50)).await;
+    serving.drain(Duration::from_millis(50)).await;
     let ended = asking.ended().await.expect("it ends");
     assert_eq!(ended.state, State::Completed);
-    assert!(began.elapsed() < std::time::Duration::from_secs(10), "the lease of 15 s did not have to run out: {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10), "the lease of 15 s did not have to run out: {:?}", began.elapsed());
     let record = client.status(ended.id).await.expect("on record");
     let told = record.attempts[0].failure.as_ref().expect("a reason");
     assert_eq!(told.code, "instance_stopped");
@@ -194,7 +197,7 @@ async fn a_call_that_waits_is_told_when_the_coordinator_stops() {
     let client = bus.client("alice").await;
     let body = json!({"requesting_agent": "alice", "request_type": "request", "payload": {"query": "hello"}}).to_string();
     let subject = client.space().api("ask", "alice");
-    let waiting = client.connection().request_within(subject, body.into_bytes(), std::time::Duration::from_secs(20));
+    let waiting = client.connection().request_within(subject, body.into_bytes(), Duration::from_secs(20));
     let stopping = async {
         eventually_async("in hand", || async { if runs.load(Ordering::SeqCst) == 1 { Ok(()) } else { Err(()) } }).await;
         bus.coordinator.drain().await;
@@ -202,4 +205,31 @@ async fn a_call_that_waits_is_told_when_the_coordinator_stops() {
     let (told, ()) = tokio::join!(waiting, stopping);
     let told: serde_json::Value = serde_json::from_slice(&told.expect("an answer").payload).expect("JSON");
     assert_eq!(told["error"]["code"], "unavailable", "{told:#}");
+}
+
+/// Ends what the server does for those who read the ledger, as the loss of a cluster's node does; they are not told.
+async fn stop_feeding(client: &agentbus::Bus) {
+    let ask = async |subject: String| {
+        let answer = client.connection().request_within(subject, Vec::new(), Duration::from_secs(5)).await.expect("an answer");
+        serde_json::from_slice::<serde_json::Value>(&answer.payload).expect("JSON")
+    };
+    let consumers = ask("$JS.API.CONSUMER.NAMES.bus-ledger".to_owned()).await;
+    let names = consumers["consumers"].as_array().expect("consumers");
+    assert!(!names.is_empty(), "somebody reads the ledger");
+    for consumer in names.iter().filter_map(serde_json::Value::as_str) {
+        let deleted = ask(format!("$JS.API.CONSUMER.DELETE.bus-ledger.{consumer}")).await;
+        assert_eq!(deleted["success"], true, "{deleted}");
+    }
+}
+
+#[tokio::test]
+async fn a_coordinator_that_is_sent_nothing_any_more_notices_when_there_is_something_to_read() {
+    let bus = TestBus::start().await;
+    let (_agent, _serving) = bus.serve(Agent::new(name("echo")), |_: Task| async { Ok(Done::new("Done.")) }).await;
+    let client = bus.client("alice").await;
+    stop_feeding(&client).await;
+    let asked = async { client.ask(to("echo", "Is anybody reading?")).await.expect("posted").ended().await.expect("it ends") };
+    // The client library would notice after 10 s.
+    let ended = tokio::time::timeout(Duration::from_secs(8), asked).await.expect("it is read sooner than the library notices");
+    assert_eq!(ended.state, State::Completed);
 }

@@ -31,6 +31,13 @@ pub enum Start {
 /// How long to wait before a reader that was cut off tries again.
 const AGAIN: Duration = Duration::from_millis(200);
 
+/// How long a reader of the whole ledger hears nothing before it asks the server whether there is something: the node of
+/// a cluster that read for it may be gone, which the library takes 10 s to notice. It doubles while that leads to nothing.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// The longest such silence.
+const LONG_SILENCE: Duration = Duration::from_secs(30);
+
 /// What a step of reading led to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -86,6 +93,8 @@ pub struct Reader {
     messages: Option<push::Ordered>,
     /// How often the connection had broken when the consumer was made.
     breaks: watch::Receiver<u64>,
+    /// How long it waits before it asks whether there is something.
+    silence: Duration,
 }
 
 impl std::fmt::Debug for Reader {
@@ -107,7 +116,7 @@ impl Reader {
         };
         let next = if let Start::Seq(seq) = start { seq } else { 0 };
         let breaks = connection.breaks.subscribe();
-        let mut reader = Self { connection, filters, start, next, pending: 0, messages: None, breaks };
+        let mut reader = Self { connection, filters, start, next, pending: 0, messages: None, breaks, silence: SILENCE };
         reader.messages = Some(reader.consume().await?);
         Ok(reader)
     }
@@ -169,12 +178,17 @@ impl Reader {
             message = messages.next() => message.and_then(Result::ok),
             // A server that was restarted knows nothing of the consumer, and the library takes two heartbeats to notice.
             _ = self.breaks.changed() => None,
+            () = left_out(&self.connection, self.next, self.silence), if self.filters.is_empty() => {
+                self.silence = (self.silence * 2).min(LONG_SILENCE);
+                None
+            }
         };
         let Some(message) = message else {
             // The consumer is gone, or may be: begin a new one where this one was.
             self.messages = None;
             return None;
         };
+        self.silence = SILENCE;
         let info = message.info().ok()?;
         let (seq, time) = (info.stream_sequence, convert::timestamp(info.published));
         self.pending = info.pending;
@@ -213,5 +227,18 @@ impl Reader {
     #[must_use]
     pub const fn position(&self) -> u64 {
         self.next
+    }
+}
+
+/// Returns when nothing has come for so long and the ledger has given out more sequences than were read. They may all be
+/// archived by now: then a new consumer finds nothing either.
+async fn left_out(connection: &Connection, next: u64, silence: Duration) {
+    loop {
+        tokio::time::sleep(silence).await;
+        match stream::info(connection).await {
+            Ok(info) if info.state.last_sequence >= next.max(1) => return,
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "whether there is something to read cannot be learnt now"),
+        }
     }
 }
