@@ -138,6 +138,8 @@ fn every_bad_end_has_a_typed_reason() {
             "bad_response",
             false,
         ),
+        // Only so much is read of a refusal, and here that ends one character before the key does.
+        ("cuts", Reply::status(400, &format!("{:>4097}", KEY)), ", headers: {x: '${MODEL_KEY}'}", "endpoint_refused", false),
         ("echoes", Reply::status(400, &format!("bad key {KEY}")), ", headers: {x: '${MODEL_KEY}'}", "endpoint_refused", false),
     ];
     let models: Vec<_> = cases.iter().map(|case| Model::replying(vec![case.1.clone()])).collect();
@@ -147,17 +149,18 @@ fn every_bad_end_has_a_typed_reason() {
     site.agent("nowhere", "handler: http", "");
     assert_eq!(site.run(&["trust", "."]).code, Some(0));
     let up = site.up();
+    let nearly = KEY.split_at(KEY.len() - 1).0;
     let posted: Vec<_> = cases.iter().map(|case| site.post(case.0, "Please.", &json!({}))).collect();
     for ((name, _, _, code, again), id) in cases.iter().zip(posted) {
         let record = site.ended(&id);
         assert_eq!(failure(&record)["code"], *code, "{name}: {record:#}");
         assert_eq!(record["state"], if *again { "dead" } else { "failed" }, "{name}: {record:#}");
-        assert!(!record.to_string().contains(KEY), "{record:#}");
+        assert!(!record.to_string().contains(nearly), "{record:#}");
     }
     assert!(elsewhere.requests().is_empty(), "a redirect was followed");
     let said = stop(up).stderr;
     assert!(said.contains("nowhere does not run: its handler is http, and it names no 'url'"), "{said}");
-    assert!(!said.contains(KEY), "the key was logged");
+    assert!(!said.contains(nearly), "the key was logged");
 }
 
 #[test]

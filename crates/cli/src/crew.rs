@@ -48,7 +48,7 @@ impl Crew {
         let bus = Bus::connect(options).await?;
         let observer: Name = "context-manager".parse().map_err(agentbus::Error::from)?;
         let program = std::env::current_exe()?;
-        let checker = Checker { program: program.clone(), args: vec!["checker".into()] };
+        let checker = Checker::new(program.clone(), vec!["checker".into()]);
         let warden = Some(Warden { program, args: vec!["warden".into()] });
         let sources = Sources { workdir: agents.workdir().to_owned(), observer, trust, warden, checker };
         let mut staff = Staff::start(&bus, plan.definitions(), sources).await?;

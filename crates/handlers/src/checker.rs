@@ -2,14 +2,15 @@
 //!
 //! A schema is somebody else's. A small one can keep whoever checks by it busy for ever, or fill its stack, so it is never
 //! looked at in a process that does anything else. The child gets the schema as a line of JSON, and as a second one the
-//! answer, if there is one yet; it prints one line, the verdict. It has 5 s, bounded memory, and nothing of our environment. Next: `llm/reply`,
-//! which asks it.
+//! answer, if there is one yet; it prints one line, the verdict. It has 5 s, bounded memory, and nothing of our environment. Only a
+//! few run at a time. Next: `llm/reply`, which asks it.
 
 use std::{
     ffi::OsString,
     io::{self, Read, Write},
     path::PathBuf,
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,10 +19,16 @@ use jsonschema::PatternOptions;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Semaphore,
+};
 
 /// How long a check may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many children run at a time. More checks wait for their turn, and their 5 s begin with it.
+const AT_ONCE: usize = 4;
 
 /// The most of the processor's time that a child takes, in seconds: should nobody be left to end it.
 const CPU: u64 = 10;
@@ -44,13 +51,12 @@ const QUOTED: usize = 300;
 /// The most of all mistakes, in characters.
 const TOGETHER: usize = 2000;
 
-/// The command line that runs [`run`].
+/// Starts checkers. Clones share the bound on how many run at a time.
 #[derive(Clone, Debug)]
 pub struct Checker {
-    /// The program.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub args: Vec<OsString>,
+    program: PathBuf,
+    args: Vec<OsString>,
+    turns: Arc<Semaphore>,
 }
 
 /// What a check has found.
@@ -66,6 +72,12 @@ pub(crate) enum Verdict {
 }
 
 impl Checker {
+    /// Checkers that this command line runs; it calls [`run`].
+    #[must_use]
+    pub fn new(program: PathBuf, args: Vec<OsString>) -> Self {
+        Self { program, args, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
     /// Checks an answer, or, where there is none, only the schema. Dropping the future ends the child.
     ///
     /// # Errors
@@ -73,6 +85,7 @@ impl Checker {
     pub(crate) async fn check(&self, schema: &Value, answer: Option<&Value>) -> Result<Verdict, Fault> {
         let lines: String = [Some(schema), answer].into_iter().flatten().map(|line| format!("{line}\n")).collect();
         let bad = |why: &str| Fault::fail("bad_reply_schema", format!("the query's reply_schema {why}"));
+        let _turn = self.turns.acquire().await;
         match tokio::time::timeout(PATIENCE, self.ask(&lines)).await {
             Ok(Ok(Some(verdict))) => Ok(verdict),
             Ok(Ok(None)) => Err(bad("cannot be checked: it takes too much")),
@@ -161,11 +174,11 @@ pub(crate) mod tests {
     /// This very program, as a checker.
     pub(crate) fn checker() -> Checker {
         let args = ["--exact", "checker::tests::child", "--nocapture", AS_CHILD].map(OsString::from).to_vec();
-        Checker { program: std::env::current_exe().unwrap(), args }
+        Checker::new(std::env::current_exe().unwrap(), args)
     }
 
     fn shell(line: &str) -> Checker {
-        Checker { program: "/bin/sh".into(), args: ["-c", line].map(OsString::from).to_vec() }
+        Checker::new("/bin/sh".into(), ["-c", line].map(OsString::from).to_vec())
     }
 
     /// A schema and an answer that take for ever: each level doubles what there is to do.
@@ -207,8 +220,19 @@ pub(crate) mod tests {
     async fn what_breaks_down_or_is_not_there_has_a_code() {
         let broken = shell("exit 3").check(&json!({}), None).await.unwrap_err();
         assert_eq!((broken.code(), broken.is_retry()), ("bad_reply_schema", false));
-        let missing = Checker { program: "/nowhere/agentbus".into(), args: Vec::new() }.check(&json!({}), None).await.unwrap_err();
+        let missing = Checker::new("/nowhere/agentbus".into(), Vec::new()).check(&json!({}), None).await.unwrap_err();
         assert_eq!((missing.code(), missing.is_retry()), ("command_not_started", true));
+    }
+
+    #[tokio::test]
+    async fn only_a_few_run_at_a_time() {
+        let checker = checker();
+        let turns = checker.turns.clone().acquire_many_owned(u32::try_from(AT_ONCE).unwrap()).await.unwrap();
+        let any = json!({});
+        let mut waits = Box::pin(checker.check(&any, None));
+        assert!(futures::poll!(&mut waits).is_pending() && checker.turns.available_permits() == 0);
+        drop(turns);
+        assert_eq!(waits.await.unwrap(), Verdict::Met);
     }
 
     #[test]

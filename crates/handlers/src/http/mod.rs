@@ -108,8 +108,7 @@ impl Http {
         let received = response.headers().clone();
         let mut body = Body::new(response, Side::Endpoint, most, stall);
         if !status.is_success() {
-            let said = body.beginning().await;
-            return Err(Side::Endpoint.refused(status, &received, &secrets.hide_in_json(&said)));
+            return Err(Side::Endpoint.refused(status, &received, &body.beginning(&secrets).await));
         }
         if status == StatusCode::NO_CONTENT {
             return Err(no_answer().into());

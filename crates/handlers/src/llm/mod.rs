@@ -135,10 +135,12 @@ impl Llm {
                 continue;
             }
             self.stopped_well(task, &said, spent)?;
-            match wanted.read(&said.text).await? {
-                Ok(result) => return Ok(self.done(secrets.hide_in(result), hands.facts, turn)),
+            reports.end().await;
+            // Before anything is cut or quoted.
+            match wanted.read(&secrets.hide_in_json(&said.text)).await? {
+                Ok(result) => return Ok(self.done(result, hands.facts, turn)),
                 Err(why) if repaired => {
-                    let message = format!("the model's answer does not meet the query's reply_schema: {}", secrets.hide(&why));
+                    let message = format!("the model's answer does not meet the query's reply_schema: {why}");
                     return Err(Fault::fail("reply_schema_unmet", message).into());
                 }
                 Err(why) => {

@@ -43,13 +43,18 @@ impl<'a> Reports<'a> {
 
     /// Reports what has grown, if it is time.
     pub(super) async fn due(&mut self) {
-        if !self.growing.is_empty() && self.last.elapsed() >= PAUSE {
-            let settled = self.secrets.settled(&mut self.growing);
-            self.report(settled).await;
+        if self.last.elapsed() >= PAUSE {
+            self.turn_over().await;
         }
     }
 
-    /// Reports what is left of a turn.
+    /// Reports what is left of a turn. What may begin a secret waits for the next one.
+    pub(super) async fn turn_over(&mut self) {
+        let settled = self.secrets.settled(&mut self.growing);
+        self.report(settled).await;
+    }
+
+    /// Reports what is left of the last turn.
     pub(super) async fn end(&mut self) {
         if !self.growing.is_empty() {
             let rest = self.secrets.hide(&std::mem::take(&mut self.growing));

@@ -58,7 +58,7 @@ impl<'a> Chat<'a> {
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Body::new(response, Side::Model, self.most.saturating_mul(AROUND), self.stall);
         if !status.is_success() {
-            let said = trouble::message(&secrets.hide_in_json(&body.beginning().await));
+            let said = trouble::message(&body.beginning(secrets).await);
             return Err(Side::Model.refused(status, &headers, &said));
         }
         let mut hearing = Hearing::new(self.endpoint.provider);
@@ -73,7 +73,7 @@ impl<'a> Chat<'a> {
                 return Err(Fault::fail("output_limit", format!("the model wrote more than {} bytes", self.most)).into());
             }
         }
-        reports.end().await;
+        reports.turn_over().await;
         Ok(hearing.said)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use agentbus::Fault;
 use reqwest::Response;
 
-use super::{Side, unreachable};
+use super::{Secrets, Side, unreachable};
 use crate::exec::process::MAX_LINE;
 
 /// How much of a refusal is read, in bytes.
@@ -59,10 +59,17 @@ impl Body {
         Ok(self.held.take(usize::MAX))
     }
 
-    /// The first words, for a message; whatever goes wrong meanwhile is not worth one.
-    pub(crate) async fn beginning(&mut self) -> String {
-        while self.held.len() < BEGINNING && matches!(self.more().await, Ok(true)) {}
-        self.held.take(BEGINNING)
+    /// The first words without the secrets, for a message; whatever goes wrong meanwhile is not worth one.
+    pub(crate) async fn beginning(&mut self, secrets: &Secrets) -> String {
+        while self.held.len() <= BEGINNING && matches!(self.more().await, Ok(true)) {}
+        let cut = self.held.len() > BEGINNING;
+        let mut words = self.held.take(BEGINNING);
+        if cut {
+            // Half a character, and what may be half a secret, go too.
+            words.truncate(words.trim_end_matches(char::REPLACEMENT_CHARACTER).len());
+            return secrets.settled(&mut words);
+        }
+        secrets.hide_in_json(&words)
     }
 
     /// Whether more has come.

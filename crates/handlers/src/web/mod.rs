@@ -1,10 +1,11 @@
 //! Speaking HTTP to somebody else: the client, what is made of a bad status, and keys that nobody may see.
 //!
 //! Knows no handler. Never follows a redirect: a key or a query must not travel to where nobody sent it. Never logs a header or a
-//! body. Reading order: this file, `body` (what comes back), `secrets` (keys, and how they are kept out of what is said), `trouble` (errors → faults).
+//! body. Reading order: this file, `body` (what comes back), `secrets` and `spelled` (keys, and how they are kept out of what is said), `trouble` (errors → faults).
 
 mod body;
 mod secrets;
+mod spelled;
 mod trouble;
 
 use std::time::Duration;

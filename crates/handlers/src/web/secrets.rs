@@ -3,12 +3,21 @@
 //! A key is read when it is used, so that a new one counts at once, and is forgotten with the attempt. Whatever comes back from the
 //! other side goes through [`Secrets::hide`] before the ledger, a log or a person sees it: an endpoint may quote the key that it was sent.
 
-use std::{collections::BTreeMap, env, fs::File, io::Read, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    fs::File,
+    io::Read,
+    path::Path,
+};
 
 use agentbus::Fault;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use roster::KeySource;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+
+use super::spelled::{Found, at_the_front};
 
 /// What stands where a secret was.
 const HIDDEN: &str = "[redacted]";
@@ -80,10 +89,9 @@ impl Secrets {
         Ok(expanded + rest)
     }
 
-    /// The text without the secrets.
+    /// The text without the secrets, however it spells them.
     pub(crate) fn hide(&self, text: &str) -> String {
-        let hide = |text: String, secret: &SecretString| text.replace(secret.expose_secret(), HIDDEN);
-        self.0.iter().fold(text.to_owned(), hide)
+        self.shown(text, false).0
     }
 
     /// The value without the secrets, in names of fields, too.
@@ -100,61 +108,61 @@ impl Secrets {
         }
     }
 
-    /// A text that is JSON, or was to be, without the secrets. They are looked for in what it says: in JSON, every character
-    /// can be written in several ways.
+    /// A text that is JSON, or was to be, without the secrets. JSON stays JSON; what holds no secret stays as it is.
     pub(crate) fn hide_in_json(&self, text: &str) -> String {
-        if self.0.is_empty() {
-            return text.to_owned();
-        }
-        if let Ok(value) = serde_json::from_str(text) {
-            return self.hide_in(value).to_string();
-        }
-        let (said, shown) = (unescaped(text), self.hide(&unescaped(text)));
-        if said == shown { self.hide(text) } else { shown }
+        let Ok(value) = serde_json::from_str::<Value>(text) else { return self.hide(text) };
+        let shown = self.hide_in(value.clone());
+        if shown == value { text.to_owned() } else { shown.to_string() }
     }
 
-    /// Takes from the front of a text that is still growing what can be shown: its end stays, if a secret may begin there.
+    /// Takes from the front of a text that is still growing, or was cut, what can be shown: its end stays, if a secret may
+    /// begin there.
     pub(crate) fn settled(&self, growing: &mut String) -> String {
-        let hidden = self.hide(growing);
-        let begins = |at: usize| hidden.get(at..).is_some_and(|end| self.0.iter().any(|secret| secret.expose_secret().starts_with(end)));
-        let held = (0..hidden.len()).skip(hidden.len().saturating_sub(self.longest())).find(|at| begins(*at)).unwrap_or(hidden.len());
-        let (shown, rest) = hidden.split_at_checked(held).unwrap_or((&hidden, ""));
+        let (shown, rest) = self.shown(growing, true);
         *growing = rest.to_owned();
-        shown.to_owned()
+        shown
     }
 
-    fn longest(&self) -> usize {
-        self.0.iter().map(|secret| secret.expose_secret().len()).max().unwrap_or(0)
+    /// What can be shown of a text, and its end that cannot yet, where it may go on.
+    fn shown<'a>(&self, text: &'a str, goes_on: bool) -> (String, &'a str) {
+        let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+        while let Some(letter) = rest.chars().next() {
+            // The longest first: one may be part of another.
+            let found = self.0.iter().map(|secret| at_the_front(rest, secret.expose_secret()));
+            let mut found = found.filter(|found| matches!(found, Found::Whole(_)) || goes_on && *found == Found::Begun);
+            let taken = match found.next() {
+                Some(Found::Whole(taken)) => {
+                    shown.push_str(HIDDEN);
+                    taken
+                }
+                Some(_) => break,
+                None => {
+                    shown.push(letter);
+                    letter.len_utf8()
+                }
+            };
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        (shown, rest)
+    }
+
+    /// Notes a secret. A variable may hold more than the key itself, and an endpoint may quote any part of it: what stands
+    /// after the name of a scheme (`Bearer …`), and the password in the credentials of basic authentication (RFC 7617).
+    fn note(&mut self, text: &str) {
+        let parts: Vec<&str> = text.split_whitespace().collect();
+        let schemeless = parts.iter().skip(usize::from(parts.len() > 1));
+        let pairs = parts.iter().filter_map(|part| String::from_utf8(STANDARD.decode(part).ok()?).ok());
+        let passwords: Vec<String> = pairs.filter_map(|pair| Some(pair.split_once(':')?.1.to_owned())).collect();
+        let all = [text.trim()].into_iter().chain(schemeless.copied()).chain(passwords.iter().map(String::as_str));
+        let all: BTreeSet<&str> = all.filter(|part| part.len() >= SHORTEST).collect();
+        self.0.extend(all.into_iter().map(SecretString::from));
+        self.0.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
     }
 
     fn keep(&mut self, text: String) -> SecretString {
-        let secret = SecretString::from(text);
-        if secret.expose_secret().len() >= SHORTEST {
-            self.0.push(secret.clone());
-            // The longest first: one may be part of another.
-            self.0.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
-        }
-        secret
+        self.note(&text);
+        SecretString::from(text)
     }
-}
-
-/// A text with what JSON escapes put back. What is no escape stays.
-fn unescaped(text: &str) -> String {
-    let (mut plain, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some((before, after)) = rest.split_once('\\') {
-        plain.push_str(before);
-        let code = after.strip_prefix('u').and_then(|after| after.split_at_checked(4));
-        let meant = code.and_then(|(code, after)| Some((char::from_u32(u32::from_str_radix(code, 16).ok()?)?, after)));
-        let mut letters = after.chars();
-        let (letter, after) = match (meant, letters.next()) {
-            (Some(meant), _) => meant,
-            (None, Some(letter @ ('/' | '\\' | '"'))) => (letter, letters.as_str()),
-            (None, _) => ('\\', after),
-        };
-        plain.push(letter);
-        rest = after;
-    }
-    plain + rest
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -191,6 +199,12 @@ mod tests {
 
     #[rstest::rstest]
     #[case(r#"{"error":"bad key a\/b+\u0063\u002Fd"}"#, r#"{"error":"bad key [redacted]"}"#)]
+    #[case(
+        r#"{"error":"upstream: {\"error\":\"bad key a\\/b+\\u0063/d\"}"}"#,
+        r#"{"error":"upstream: {\"error\":\"bad key [redacted]\"}"}"#
+    )]
+    #[case(r#"{"as it is" : 1.50}"#, r#"{"as it is" : 1.50}"#)]
+    #[case("text/A/B+C/D at ?key=a%2Fb%2bc/d", "text/[redacted] at ?key=[redacted]")]
     #[case(r#"{"a\/b+c/d":[{"x":"a\/b+c\/d"}]}"#, r#"{"[redacted]":[{"x":"[redacted]"}]}"#)]
     #[case(r#"{"error":"bad key a\/b+\u0063\u002fd, and cut "#, r#"{"error":"bad key [redacted], and cut "#)]
     #[case(r#"{"pin": 12345678}"#, r#"{"pin":"[redacted]"}"#)]
@@ -202,17 +216,40 @@ mod tests {
         assert_eq!(secrets.hide_in_json(text), shown);
     }
 
+    #[rstest::rstest]
+    #[case("Bearer tok-0123456789", "bad token tok-0123456789", "bad token [redacted]")]
+    #[case("  tok-0123456789 ", "tok-0123456789, Bearer", "[redacted], Bearer")]
+    #[case("Basic bWU6aHVudGVyMg==", "bWU6aHVudGVyMg== is me, hunter2", "[redacted] is me, [redacted]")]
+    #[case("12345", "12345", "12345")]
+    fn every_part_that_could_be_used_is_a_secret(#[case] held: &str, #[case] said: &str, #[case] shown: &str) {
+        let mut secrets = Secrets::default();
+        let _ = secrets.keep(held.to_owned());
+        assert_eq!(secrets.hide(said), shown);
+    }
+
     #[test]
-    fn a_secret_that_comes_letter_by_letter_is_not_seen_either() {
+    fn of_two_secrets_that_begin_alike_the_longer_is_waited_for() {
+        let mut secrets = secrets();
+        let _ = secrets.keep(format!("{KEY}-and-more"));
+        let mut growing = KEY.to_owned();
+        assert_eq!(secrets.settled(&mut growing), "");
+        growing.push_str("-and-more.");
+        assert_eq!((secrets.settled(&mut growing).as_str(), growing.as_str()), ("[redacted].", ""));
+    }
+
+    #[rstest::rstest]
+    #[case(KEY)]
+    #[case(r"\u0073k-\u0073ecret-0123456789")]
+    fn a_secret_that_comes_letter_by_letter_is_not_seen_either(#[case] spelled: &str) {
         let secrets = secrets();
-        let text = format!("Your key: {KEY}. And sk-, which is none: é.");
+        let text = format!("Your key: {spelled}. And sk-, which is none: é.");
         let (mut growing, mut shown) = (String::new(), String::new());
         for letter in text.chars() {
             growing.push(letter);
             shown += &secrets.settled(&mut growing);
         }
         shown += &secrets.hide(&growing);
-        assert_eq!(shown, text.replace(KEY, HIDDEN));
+        assert_eq!(shown, text.replace(spelled, HIDDEN));
     }
 
     #[test]
