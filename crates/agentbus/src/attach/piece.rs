@@ -55,11 +55,14 @@ pub(super) async fn get(bus: &Bus, of: &Attachment, id: QueryId, checksum: Check
 
 /// Tries again for as long as that may help.
 async fn patiently<T, F: Future<Output = Result<T, Error>>>(attempt: impl Fn() -> F) -> Result<T, Error> {
-    let (begun, mut pause) = (Instant::now(), AGAIN);
+    let (begun, mut pause, mut said) = (Instant::now(), AGAIN, false);
     loop {
         match attempt().await {
             Err(error) if may_pass(&error) && begun.elapsed() < PATIENCE => {
-                tracing::debug!(%error, "a piece of an attachment is tried again");
+                // A moment is usual; whoever waits for longer wants to know for what.
+                if begun.elapsed() > LONGEST && !std::mem::replace(&mut said, true) {
+                    tracing::warn!(%error, "a piece of an attachment does not get through; trying again for {PATIENCE:?}");
+                }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST);
             }
