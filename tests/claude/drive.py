@@ -135,7 +135,7 @@ def ends(up):
     begun = time.monotonic()
     until("the end of the session", lambda: not processes(session), 5)
     proved(f"a cancelled session is gone ({time.monotonic() - begun:.2f} s)")
-    id = ask("runner", "RUN sleep 7001")
+    id = ask("runner", "RUN sh -c \"sleep 7001; true\"")
     runs(id, "sleep 7001")
     assert run("cancel", "--from", "alice", id).returncode == 0
     begun = time.monotonic()
@@ -147,7 +147,7 @@ def ends(up):
     begun = time.monotonic()
     until("the end of the tool", lambda: not processes("sleep 7002"), 5)
     proved(f"be it deaf ({time.monotonic() - begun:.2f} s)")
-    id = ask("runner", "RUN sleep 7003")
+    id = ask("runner", "RUN sh -c \"sleep 7003; true\"")
     runs(id, "sleep 7003")
     up.kill()
     begun = time.monotonic()

@@ -95,6 +95,7 @@ impl Agent {
 
 /// An instance that serves. Dropping it stops it at once; [`Serving::drain`] lets it finish.
 #[derive(Debug)]
+#[must_use = "dropping it stops the instance"]
 pub struct Serving {
     instance: InstanceId,
     known: watch::Receiver<bool>,
