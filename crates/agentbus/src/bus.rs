@@ -117,7 +117,7 @@ impl Bus {
     /// # Errors
     /// `not_found`, `no_coordinator`, `unavailable`.
     pub async fn status(&self, id: QueryId) -> Result<Record, Error> {
-        self.call("status", &json!({ "id": id })).await
+        self.record(id, false).await
     }
 
     /// The complete record of a query: every message and what became of it.
@@ -125,7 +125,7 @@ impl Bus {
     /// # Errors
     /// As [`Bus::status`].
     pub async fn history(&self, id: QueryId) -> Result<Record, Error> {
-        self.call("status", &json!({ "id": id, "messages": true })).await
+        self.record(id, true).await
     }
 
     /// A query with all that was asked on its behalf, as far as the coordinator remembers it.

@@ -42,6 +42,7 @@ mod durable;
 mod error;
 mod inbox;
 mod mailroom;
+mod parts;
 mod post;
 mod reply;
 mod serve;

@@ -268,6 +268,7 @@ fn tried(fold: &Fold, gives_up: Option<&Failure>) -> String {
         let what = match (failure, attempt.accepted_at) {
             (Some(failure), _) => format!("{}: {}", failure.code, failure.message),
             (None, None) => "was not accepted".to_owned(),
+            (None, Some(_)) if attempt.is_open() && fold.state() == State::Waiting => "got no reply to its question".to_owned(),
             (None, Some(_)) => "did not answer".to_owned(),
         };
         format!(" Attempt {} ({}): {}.", attempt.number, attempt.agent, what.trim_end_matches('.'))

@@ -83,6 +83,12 @@ impl Call {
         name.map_err(|error| Problem::new(error.code(), format!("{token:?} is no name to call under: {error}")))
     }
 
+    /// The most bytes that one answer has.
+    #[must_use]
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// What the caller sent.
     #[must_use]
     pub fn payload(&self) -> &Bytes {

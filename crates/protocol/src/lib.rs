@@ -9,6 +9,7 @@
 mod checksum;
 mod dead;
 mod digest;
+mod excerpt;
 mod fact;
 mod hand;
 mod heartbeat;
@@ -27,6 +28,7 @@ mod tree;
 
 pub use checksum::{Checksum, NotChecksum, Summing};
 pub use dead::{DeadLetters, Unreadable};
+pub use excerpt::Excerpt;
 pub use fact::{Fact, FactKey, FactKind};
 pub use hand::{End, Order, Stop, Work};
 pub use heartbeat::{Card, Heartbeat, Instance, Lease, Presence, Trouble};

@@ -245,3 +245,24 @@ async fn nothing_is_lost_or_done_twice_between_many_hands() {
         assert_eq!(spent, 1, "{record:?}");
     }
 }
+
+#[tokio::test]
+async fn a_record_that_fits_into_no_answer_of_the_api_holds_nobody_up() {
+    let bus = TestBus::start().await;
+    let (client, inbox) = alice(&bus).await;
+    let text = "\"é\\".repeat(90_000);
+    let (large, small) = (post(&bus, &text).await, post(&bus, "small").await);
+    waits(&client, small).await;
+    let addressed = client.addressed(&name("alice")).await.expect("both");
+    assert_eq!(addressed.waiting.iter().map(|record| record.id).collect::<Vec<_>>(), [large, small]);
+
+    let _held = inbox.take(LONG, Some(large)).await.expect("no error").expect("the large one");
+    let taken = client.taken(large).await.expect("it is in hand");
+    assert!(taken.text() == text);
+    for page in 1..=5 {
+        taken.progress("reading", [("page", page.to_string()), ("log", "x".repeat(100_000))]).await.expect("stored");
+    }
+    client.taken(large).await.expect("it is in hand still").answer(Done::new("z".repeat(300_000))).await.expect("it counts");
+    let record = client.history(large).await.expect("all of it");
+    assert_eq!((record.state, record.messages.len()), (State::Completed, 9));
+}

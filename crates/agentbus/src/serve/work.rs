@@ -181,7 +181,7 @@ pub(crate) async fn deliver(task: &Task, answer: Answer) {
 
 /// The answer with what is too large for it moved out. What can be stored later is tried until then, as the answer is.
 async fn fitted(task: &Task, mut answer: Answer) -> Answer {
-    let mut pause = AGAIN;
+    let (mut pause, mut said) = (AGAIN, false);
     loop {
         let Err(error) = task.bus.fit_answer(task.id(), &mut answer).await else { return answer };
         // A store that is full has room again when something has left it: what was worked out is not thrown away for that.
@@ -190,6 +190,10 @@ async fn fitted(task: &Task, mut answer: Answer) -> Answer {
             return refused(answer, code, &format!("the answer cannot be sent: {error}"));
         }
         tracing::warn!(id = %task.id(), %error, "what goes with the answer is not stored yet; sending it again");
+        if error.code() == NatsKind::StorageFull.code() && !std::mem::replace(&mut said, true) {
+            // Should it stay full, the record says why no answer came.
+            let _ = task.progress("the answer is there and waits for room in the store of attachments", [("_error", error.code())]).await;
+        }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST);
     }

@@ -2,7 +2,7 @@
 
 use ledger::{Key, Tombstone};
 use nats::{Archive, Call, Connection};
-use protocol::{Decision, Kind, Message, Name, Presence, Problem, QueryId, Record, State, Summary, schema};
+use protocol::{Decision, Excerpt, Kind, Message, Name, Presence, Problem, QueryId, Record, State, Summary, schema};
 use serde::Deserialize;
 
 use super::reply;
@@ -19,6 +19,8 @@ pub(super) struct Which {
     pub(super) id: QueryId,
     #[serde(default)]
     messages: bool,
+    /// The bytes of the record that the caller has already: it is wanted in parts.
+    offset: Option<usize>,
 }
 
 #[derive(Default, Deserialize)]
@@ -43,14 +45,14 @@ pub(super) fn status(service: &Service, call: Call, caller: &Name) {
         Err(problem) => return reply::<()>(service, call, Err(problem)),
     };
     match service.desk.find(which.id, caller) {
-        Some(fold) => record(service, call, &fold.key().clone(), which.messages),
+        Some(fold) => record(service, call, &fold.key().clone(), which.messages, which.offset),
         // It may have been stored a moment ago, or long ago: ledger and archive know.
-        None => record(service, call, &Key { id: which.id, requester: caller.clone() }, which.messages),
+        None => record(service, call, &Key { id: which.id, requester: caller.clone() }, which.messages, which.offset),
     }
 }
 
-/// Reads a record and answers with it.
-pub(super) fn record(service: &Service, call: Call, key: &Key, messages: bool) {
+/// Reads a record and answers with it, or with what stands in it from an offset on.
+pub(super) fn record(service: &Service, call: Call, key: &Key, messages: bool, offset: Option<usize>) {
     let fold = service.desk.book().get(key);
     let look = Look {
         key: key.clone(),
@@ -68,7 +70,14 @@ pub(super) fn record(service: &Service, call: Call, key: &Key, messages: bool) {
             }
             record
         });
-        call.answer(answer.as_ref()).await;
+        match offset {
+            None => call.answer(answer.as_ref()).await,
+            Some(offset) => {
+                // In a JSON text, a character takes at most twice its room.
+                let most = (call.limit() / 2).saturating_sub(512);
+                call.answer(answer.map(|record| Excerpt::of(&record, offset, most)).as_ref()).await;
+            }
+        }
     });
 }
 
@@ -123,7 +132,7 @@ pub(super) fn erased(id: QueryId, tombstone: &Tombstone) -> Problem {
 pub(super) fn which(payload: &[u8]) -> Result<Which, Problem> {
     let bare = std::str::from_utf8(payload).ok().and_then(|text| text.trim().parse().ok());
     if let Some(id) = bare {
-        return Ok(Which { id, messages: false });
+        return Ok(Which { id, messages: false, offset: None });
     }
     parse(payload, "send a query's id, or {\"id\": \"…\", \"messages\": true}")
 }

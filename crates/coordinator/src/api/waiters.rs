@@ -24,7 +24,7 @@ pub(crate) struct Waiters {
 pub(crate) fn waits(service: &mut Service, key: Key, seq: u64, call: Call) {
     let book = service.desk.book();
     if book.get(&key).map_or(book.last() >= seq, |fold| fold.ended().is_some()) {
-        return read::record(service, call, &key, false);
+        return read::record(service, call, &key, false, None);
     }
     if service.waiters.count >= MOST {
         let problem = Problem::new("busy", format!("{MOST} calls wait already; the query {} is in the ledger", key.id));
@@ -38,7 +38,7 @@ pub(crate) fn waits(service: &mut Service, key: Key, seq: u64, call: Call) {
 pub(crate) fn ended(service: &mut Service, key: &Key) {
     for call in service.waiters.calls.remove(key).unwrap_or_default() {
         service.waiters.count = service.waiters.count.saturating_sub(1);
-        read::record(service, call, key, false);
+        read::record(service, call, key, false, None);
     }
 }
 
