@@ -72,6 +72,17 @@ async fn a_reply_lets_the_agent_go_on_however_long_it_takes() {
 }
 
 #[tokio::test]
+async fn a_query_that_expires_while_it_waits_for_a_reply_says_so() {
+    let bus = TestBus::start().await;
+    let _agent = asker(&bus, Inquiry::new("Which region?")).await;
+    let client = bus.client("alice").await;
+    let hurried = Query { timeout_ms: Some(1_500), ..query("deploy it") };
+    let ended = client.ask(hurried).await.expect("posted").ended().await.expect("it ends");
+    assert_eq!(ended.state, State::Expired);
+    assert!(ended.notification().contains("Attempt 1 (deployer): got no reply to its question."), "{}", ended.notification());
+}
+
+#[tokio::test]
 async fn nobody_replies_and_the_default_is_taken_and_said() {
     let bus = TestBus::start().await;
     let inquiry = Inquiry::new("Really?").default(json!({ "dry_run": true })).within(Duration::from_millis(300));

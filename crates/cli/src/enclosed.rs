@@ -1,12 +1,16 @@
 //! Files that go with a query, as they are typed: what `ask` and `post` share.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use agentbus::{Bus, Query};
 use clap::Args;
-use tokio::fs::File;
+use tokio::fs::{self, File};
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
 /// Files that go with a query.
 #[derive(Clone, Debug, Default, Args)]
@@ -20,20 +24,37 @@ impl Enclosed {
     /// Puts them beside a query that is to be posted.
     pub(crate) async fn enclose(&self, bus: &Bus, query: &mut Query) -> Result<(), Failure> {
         for path in &self.files {
-            let file = open(path).await?;
-            bus.attach(query, name(path)?, file).await?;
+            let mut file = open(path).await?;
+            let before = stamp(&file).await?;
+            bus.attach(query, name(path)?, &mut file).await?;
+            if stamp(&file).await? != before {
+                let failure = Failure::new(Exit::Ended, "attachment_file", format!("{}: it changed while it was read", path.display()));
+                return Err(failure.hint("Nothing was posted. Attach it again when nothing writes to it."));
+            }
         }
         Ok(())
     }
 }
 
+/// Looks before it opens: to open a pipe waits for whoever writes to it.
 async fn open(path: &Path) -> Result<File, Failure> {
     let shown = path.display();
-    let file = File::open(path).await.map_err(|error| Failure::usage("no_such_file", format!("{shown}: {error}")))?;
-    if file.metadata().await?.is_dir() {
+    let absent = |error: io::Error| Failure::usage("no_such_file", format!("{shown}: {error}"));
+    let kind = fs::metadata(path).await.map_err(absent)?.file_type();
+    if kind.is_dir() {
         return Err(Failure::usage("not_a_file", format!("{shown} is a folder")).hint("Attach files; a folder goes as an archive."));
     }
-    Ok(file)
+    if !kind.is_file() {
+        let failure = Failure::usage("not_a_file", format!("{shown} is a pipe, a device or the like"));
+        return Err(failure.hint("Write what comes from it to a file, and attach that."));
+    }
+    File::open(path).await.map_err(absent)
+}
+
+/// What becomes another when somebody writes to the file: its size, and when it was last written to.
+async fn stamp(file: &File) -> io::Result<(u64, SystemTime)> {
+    let about = file.metadata().await?;
+    Ok((about.len(), about.modified()?))
 }
 
 /// What it is called: its file name, without the folder.

@@ -128,12 +128,12 @@ impl Cluster {
         self.nodes[node] = None;
     }
 
-    /// Freezes a node (SIGSTOP): its connections stand, and nothing comes from it.
+    /// Freezes a node (SIGSTOP): its connections stand, and nothing comes from it. Returns when it stands still.
     ///
     /// # Panics
     /// When it does not run.
     pub fn freeze(&self, node: usize) {
-        self.running(node).signal("STOP");
+        self.running(node).freeze();
     }
 
     /// Lets a frozen node go on.

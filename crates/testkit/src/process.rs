@@ -1,6 +1,7 @@
 //! The real binary as a process.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -134,6 +135,21 @@ impl Process {
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().expect("kill runs");
         assert!(status.success(), "kill -{name} {}", self.pid());
+    }
+
+    /// Freezes it (SIGSTOP). Returns when all its threads stand still: on a busy machine one may go on for a moment.
+    ///
+    /// # Panics
+    /// When it does not stand still within 30 s.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+        eventually("it stands still", || {
+            let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).map_err(|error| error.to_string())?;
+            let states = threads.flatten().map(|thread| fs::read_to_string(thread.path().join("stat")).unwrap_or_default());
+            // The state is the first field after the name in brackets. Source: proc_pid_stat(5).
+            let moves = states.filter(|stat| !stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))).count();
+            if moves == 0 { Ok(()) } else { Err(format!("{moves} threads go on")) }
+        });
     }
 
     /// Waits for its end.

@@ -108,8 +108,13 @@ async fn write(bus: &Bus, attachment: &Attachment, output: Option<&Path>) -> Res
     bus.save(attachment, &mut file).await?;
     file.sync_all().await.map_err(unwritable)?;
     part.persist(&path).map_err(|error| unwritable(error.error))?;
-    printer::say(format!("{}  {}", path.display(), show::bytes(attachment.size)));
+    printer::say(written(&path, attachment.size));
     Ok(())
+}
+
+/// Where it is now. The sender chose the name, so it is made harmless.
+fn written(path: &Path, size: u64) -> String {
+    format!("{}  {}", show::plain(&path.display().to_string()), show::bytes(size))
 }
 
 fn data((of, one): &(Of, Attachment)) -> Value {
@@ -120,4 +125,14 @@ fn data((of, one): &(Of, Attachment)) -> Value {
 fn row((of, one): &(Of, Attachment)) -> [String; 5] {
     let media_type = one.media_type.as_deref().map(show::plain).unwrap_or_default();
     [of.as_str().to_owned(), show::plain(&one.name), show::bytes(one.size), media_type, one.digest.to_string()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_somebody_sent_does_nothing_to_the_terminal() {
+        assert_eq!(written(Path::new("here/a\u{1b}]0;x\u{7}.txt"), 3), "here/a\u{fffd}]0;x\u{fffd}.txt  3 B");
+    }
 }

@@ -1,7 +1,10 @@
 //! Where a query stands.
 
 use agentbus::{Attachment, Record, Tree};
-use protocol::{Attempt, DEFAULT_ATTEMPTS};
+use protocol::{
+    Attempt, DEFAULT_ATTEMPTS,
+    message::{Failure, Outcome},
+};
 use serde_json::Value;
 
 use super::{
@@ -42,7 +45,7 @@ pub(super) fn head(out: &mut Fields, record: &Record, tree: Option<&Tree>) {
     }
     if let Some(last) = record.attempts.last() {
         out.field("agent", &last.agent);
-        let spent = record.attempts.iter().filter(|attempt| attempt.accepted_at.is_some()).count();
+        let spent = record.attempts.iter().filter(|attempt| is_spent(attempt)).count();
         out.field("attempts", format_args!("{spent} of {} spent; the last: {}", limit(&record.query), outcome(last)));
     }
     match (record.ended_at, record.deadline) {
@@ -50,6 +53,13 @@ pub(super) fn head(out: &mut Fields, record: &Record, tree: Option<&Tree>) {
         (None, Some(at)) => out.field("deadline", moment(at)),
         (None, None) => {}
     }
+}
+
+/// Whether it counts against the query's attempts, by the ledger's rule: an instance took it, and did not give it back.
+fn is_spent(attempt: &Attempt) -> bool {
+    let code = attempt.failure.as_ref().map(|failure| failure.code.as_str());
+    let is_given_back = attempt.outcome == Some(Outcome::Retry) && code == Some(Failure::GIVEN_BACK);
+    attempt.accepted_at.is_some() && !is_given_back
 }
 
 /// How an attempt stands, or how it ended.
@@ -83,6 +93,7 @@ fn limit(query: &Value) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::show::testing::{example, uncoloured};
 
@@ -123,6 +134,20 @@ mod tests {
 
         dead: The one attempt failed.
         ");
+    }
+
+    #[test]
+    fn an_attempt_that_was_given_back_is_not_spent() {
+        let mut record = example("dead");
+        let mut given_back = record.attempts.last().unwrap().clone();
+        given_back.failure.as_mut().unwrap().code = Failure::GIVEN_BACK.to_owned();
+        for _ in 0..4 {
+            record.attempts.push(given_back.clone());
+        }
+        assert!(text(&record, None).contains("1 of 3 spent"), "{}", text(&record, None));
+        // The code alone does not give it back: nobody is to try again.
+        record.attempts.last_mut().unwrap().outcome = Some(Outcome::Failed);
+        assert!(text(&record, None).contains("2 of 3 spent"), "{}", text(&record, None));
     }
 
     #[test]

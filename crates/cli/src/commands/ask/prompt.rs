@@ -1,6 +1,6 @@
 //! What an agent asks back: shown, and on a terminal answered there.
 //!
-//! Where nobody sits at a terminal, it says how to reply. Never waits for a line while nothing is asked.
+//! Where nobody sits at a terminal, or nothing more can be typed, it says how to reply. Never waits for a line while nothing is asked.
 
 use std::{
     collections::VecDeque,
@@ -17,11 +17,25 @@ use crate::{failure::Failure, printer, show};
 /// Lines that wait to be looked at. More are dropped: they were typed before anybody could have read what is asked.
 const TYPED: usize = 16;
 
+/// What comes from the terminal.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Typed {
+    /// A line.
+    Line(String),
+    /// A line that is no text.
+    Garbled,
+    /// Nothing more.
+    End,
+}
+
 /// The questions that are open, and what is typed.
 #[derive(Debug, Default)]
 pub(super) struct Prompt {
+    /// Those that can be answered here.
     open: VecDeque<Question>,
-    lines: Option<mpsc::Receiver<String>>,
+    lines: Option<mpsc::Receiver<Typed>>,
+    /// Whether nothing more can be typed.
+    ended: bool,
 }
 
 impl Prompt {
@@ -36,9 +50,8 @@ impl Prompt {
             return;
         }
         printer::say(told(&question));
-        if !(io::stdin().is_terminal() && printer::is_watched()) {
-            printer::say(format!("  to reply: agentbus reply {id} --question {} TEXT", question.question));
-            return;
+        if self.ended || !(io::stdin().is_terminal() && printer::is_watched()) {
+            return printer::say(elsewhere(id, &question));
         }
         self.lines.get_or_insert_with(typed);
         self.open.push_back(question);
@@ -58,19 +71,16 @@ impl Prompt {
     }
 
     /// The next line that is typed; never, where nobody types.
-    pub(super) async fn line(&mut self) -> String {
+    pub(super) async fn line(&mut self) -> Typed {
         match &mut self.lines {
-            Some(lines) => match lines.recv().await {
-                Some(line) => line,
-                // The terminal is gone; the question stays open.
-                None => std::future::pending().await,
-            },
+            Some(lines) => lines.recv().await.unwrap_or(Typed::End),
             None => std::future::pending().await,
         }
     }
 
     /// Replies with what was typed. One that is refused is asked for again.
-    pub(super) async fn answer(&mut self, bus: &Bus, asking: &Asking, line: &str) {
+    pub(super) async fn answer(&mut self, bus: &Bus, asking: &Asking, typed: &Typed) {
+        let Some(line) = self.heard(asking.id(), typed) else { return };
         let Some(question) = self.open.front() else { return };
         let Some(reply) = reply(question, line) else {
             return printer::ask(cursor(question));
@@ -90,6 +100,30 @@ impl Prompt {
         self.ask_first();
     }
 
+    /// The line that may be a reply; of anything else it says what to do.
+    fn heard<'a>(&mut self, id: QueryId, typed: &'a Typed) -> Option<&'a str> {
+        match typed {
+            Typed::Line(line) => return Some(line),
+            Typed::Garbled => {
+                printer::say("that line is not UTF-8, so it was not sent; type it again");
+                self.open.front().into_iter().for_each(|first| printer::ask(cursor(first)));
+            }
+            Typed::End => {
+                // The cursor stands behind what was asked.
+                printer::say("");
+                printer::say(self.end(id));
+            }
+        }
+        None
+    }
+
+    /// Nothing more can be typed: says how to reply to what is open from now on.
+    fn end(&mut self, id: QueryId) -> String {
+        self.ended = true;
+        let how = self.open.drain(..).map(|question| format!("\n{}", elsewhere(id, &question)));
+        how.fold("the input has ended, and no reply can be typed here any more".to_owned(), |all, line| all + &line)
+    }
+
     /// Asks what is now the first question. What was typed before it was, is no reply to it.
     fn ask_first(&mut self) {
         while self.lines.as_mut().is_some_and(|lines| lines.try_recv().is_ok()) {}
@@ -106,6 +140,11 @@ fn told(question: &Question) -> String {
         text.push_str(&format!("\n  {}  {}", at + 1, show::plain(choice)));
     }
     text
+}
+
+/// How to reply where nothing can be typed.
+fn elsewhere(id: QueryId, question: &Question) -> String {
+    format!("  to reply: agentbus reply {id} --question {} TEXT", question.question)
 }
 
 fn cursor(question: &Question) -> String {
@@ -132,23 +171,28 @@ fn reply(question: &Question, line: &str) -> Option<Value> {
 
 /// What is typed, line by line. A thread of its own: reading a terminal cannot be called off, and the process does not
 /// wait for it when it ends.
-fn typed() -> mpsc::Receiver<String> {
+fn typed() -> mpsc::Receiver<Typed> {
     let (sender, receiver) = mpsc::channel(TYPED);
-    std::thread::spawn(move || {
-        for line in io::stdin().lock().lines().map_while(Result::ok) {
-            // It goes on reading, so that what was typed ahead is here when a question comes, and not in the terminal.
-            if let Err(TrySendError::Closed(_)) = sender.try_send(line) {
-                return;
-            }
-        }
-    });
+    std::thread::spawn(move || pass_on(io::stdin().lock(), &sender));
     receiver
+}
+
+/// Passes on line by line. That there are no more is told by the end of the sender: a full queue cannot lose it.
+fn pass_on(input: impl BufRead, sender: &mpsc::Sender<Typed>) {
+    for line in input.split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8(line).map_or(Typed::Garbled, Typed::Line);
+        // It goes on reading, so that what was typed ahead is here when a question comes, and not in the terminal.
+        if let Err(TrySendError::Closed(_)) = sender.try_send(line) {
+            return;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use futures::FutureExt;
     use serde_json::json;
 
     fn question(more: &Value) -> Question {
@@ -169,18 +213,46 @@ mod tests {
     fn what_was_typed_before_a_question_was_the_first_is_no_reply_to_it() {
         let (sender, receiver) = mpsc::channel(TYPED);
         let open = [1001, 1002, 1003].map(|number| question(&json!({ "question": number })));
-        let mut prompt = Prompt { open: open.into(), lines: Some(receiver) };
+        let mut prompt = Prompt { open: open.into(), lines: Some(receiver), ended: false };
         let typed = |prompt: &mut Prompt| prompt.lines.as_mut().unwrap().try_recv().ok();
-        sender.try_send("allow".to_owned()).unwrap();
+        let line = |text: &str| Typed::Line(text.to_owned());
+        sender.try_send(line("allow")).unwrap();
         prompt.withdraw(1002);
-        assert_eq!(typed(&mut prompt).as_deref(), Some("allow"), "the first is still the first");
+        assert_eq!(typed(&mut prompt), Some(line("allow")), "the first is still the first");
         for _ in 0..2 {
-            sender.try_send("allow".to_owned()).unwrap();
+            sender.try_send(line("allow")).unwrap();
         }
         prompt.withdraw(1001);
         assert_eq!((typed(&mut prompt), prompt.open.len()), (None, 1));
-        sender.try_send("deny".to_owned()).unwrap();
-        assert_eq!(typed(&mut prompt).as_deref(), Some("deny"));
+        sender.try_send(line("deny")).unwrap();
+        assert_eq!(typed(&mut prompt), Some(line("deny")));
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_is_told_and_the_next_is_heard() {
+        let (sender, receiver) = mpsc::channel(TYPED);
+        pass_on(&b"caf\xe9\nyes\n"[..], &sender);
+        drop(sender);
+        let mut prompt = Prompt { open: [question(&json!({}))].into(), lines: Some(receiver), ended: false };
+        let id = QueryId::mint();
+        let mut next = || {
+            let typed = prompt.line().now_or_never().unwrap();
+            (prompt.heard(id, &typed).map(str::to_owned), typed, prompt.is_open())
+        };
+        assert_eq!(next(), (None, Typed::Garbled, true), "the question is still open");
+        assert_eq!(next(), (Some("yes".to_owned()), Typed::Line("yes".to_owned()), true));
+        assert_eq!(next(), (None, Typed::End, false), "nobody waits for a line any more");
+    }
+
+    #[test]
+    fn at_the_end_of_the_input_it_says_once_how_to_reply() {
+        let open = [1001, 1002].map(|number| question(&json!({ "question": number })));
+        let mut prompt = Prompt { open: open.into(), ..Prompt::default() };
+        let (id, said) = (QueryId::mint(), "the input has ended, and no reply can be typed here any more");
+        let how = |number: u32| format!("  to reply: agentbus reply {id} --question {number} TEXT");
+        assert_eq!(prompt.end(id), format!("{said}\n{}\n{}", how(1001), how(1002)));
+        prompt.put(id, question(&json!({ "question": 1003 })));
+        assert!(!prompt.is_open() && prompt.lines.is_none(), "the next one is not asked for here");
     }
 
     #[test]
