@@ -146,8 +146,12 @@ pub(super) async fn wait(seat: &Seat, arguments: Extra, caller: &Caller) -> Told
     seat.desk().room()?;
     let taken = waiting(seat, caller, "waiting for a request", inbox.take(wait, None)).await?;
     let taken = taken.transpose().map_err(problem)?.flatten();
-    let nothing = || Output::text("Nothing yet. Call wait_for_request again.").data(json!({ "request": null }));
-    Ok(taken.map_or_else(nothing, |held| request(&seat.desk().hold(held, caller.session()), false)))
+    let Some(held) = taken else {
+        return Ok(Output::text("Nothing yet. Call wait_for_request again.").data(json!({ "request": null })));
+    };
+    // Other calls may have been handed some meanwhile. What is too much goes back.
+    seat.desk().room()?;
+    Ok(request(&seat.desk().hold(held, caller.session()), false))
 }
 
 /// A request in hand. `again`: it was given to this session before.
