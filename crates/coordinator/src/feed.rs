@@ -4,7 +4,7 @@
 //! its messages is most of the work: that is done on other threads meanwhile, and put back in order.
 
 use futures::{StreamExt, stream::FuturesOrdered};
-use nats::{Connection, Error, Reader, Sealed, Start, Step};
+use nats::{Connection, Error, Reader, Sealed, Step};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -35,7 +35,7 @@ pub(crate) struct Fed {
 
 /// Starts to read the whole ledger, from its first message on.
 pub(crate) async fn start(connection: Connection, tasks: &TaskTracker, stop: CancellationToken) -> Result<mpsc::Receiver<Fed>, Error> {
-    let reader = Reader::open(connection, Start::First, Vec::new()).await?;
+    let reader = Reader::of_all(&connection).await?;
     let (fed, receiver) = mpsc::channel(WAITING);
     let feed = Feed { reader, fed, opening: FuturesOrdered::new() };
     tasks.spawn(async move { stop.run_until_cancelled(feed.run()).await });

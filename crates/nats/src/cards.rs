@@ -37,11 +37,12 @@ impl Cards {
         self.0.put(&card.agent.token(), body).await.map(drop)
     }
 
-    /// Every card. What cannot be read as one is passed over.
+    /// Every card. What cannot be read as one is passed over. On a cluster nobody may lead yet what was made a moment
+    /// ago: that is waited for, too.
     ///
     /// # Errors
     /// `unavailable`.
     pub async fn all(&self) -> Result<Vec<Card>, Error> {
-        Ok(self.0.all().await?.iter().filter_map(|(_, body)| schema::read("card", body).ok()).collect())
+        Ok(elected(|| self.0.all()).await?.iter().filter_map(|(_, body)| schema::read("card", body).ok()).collect())
     }
 }

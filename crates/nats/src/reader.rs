@@ -13,7 +13,7 @@ use ledger::{Entry, Key};
 use protocol::Space;
 use tokio::sync::watch;
 
-use crate::{Connection, Error, Kind, convert, ledger as stream};
+use crate::{Connection, Error, Kind, convert, election::elected, ledger as stream};
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +119,14 @@ impl Reader {
         let mut reader = Self { connection, filters, start, next, pending: 0, messages: None, breaks, silence: SILENCE };
         reader.messages = Some(reader.consume().await?);
         Ok(reader)
+    }
+
+    /// Opens a reader of the whole ledger for a service that starts: a cluster that is electing is waited for, 20 s at most.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub async fn of_all(connection: &Connection) -> Result<Self, Error> {
+        elected(|| Self::open(connection.clone(), Start::First, Vec::new())).await
     }
 
     async fn consume(&mut self) -> Result<push::Ordered, Error> {
