@@ -228,6 +228,13 @@ mod tests {
     }
 
     #[test]
+    fn a_text_of_nothing_but_escapes_takes_no_time() {
+        let (secrets, text, begun) = (secrets(), "\\".repeat(1 << 20), std::time::Instant::now());
+        assert!(secrets.hide(&text) == text);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
+
+    #[test]
     fn of_two_secrets_that_begin_alike_the_longer_is_waited_for() {
         let mut secrets = secrets();
         let _ = secrets.keep(format!("{KEY}-and-more"));

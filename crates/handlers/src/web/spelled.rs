@@ -46,11 +46,12 @@ enum Step<'a> {
 
 /// Whether a text begins with this letter.
 fn step(text: &str, letter: char) -> Step<'_> {
-    let after = text.trim_start_matches('\\');
-    let backslashes = text.len() - after.len();
+    // No further than that: a text may be nothing but backslashes, and each of its places is looked at.
+    let backslashes = text.bytes().take(DEEPEST + 1).take_while(|byte| *byte == b'\\').count();
     if backslashes > DEEPEST {
         return Step::No;
     }
+    let after = text.get(backslashes..).unwrap_or_default();
     if letter == '\\' && backslashes > 0 {
         return Step::To(after);
     }
