@@ -6,7 +6,7 @@ use std::{os::unix::net::UnixDatagram, path::Path, process::Command, time::Durat
 use agentbus::{Agent, Bus, Done, Options, Query, State, Task};
 use serde_json::Value;
 use tempfile::TempDir;
-use testkit::{NatsServer, Output, Process, agentbus, eventually};
+use testkit::{NatsServer, Output, Process, Store, agentbus, eventually};
 
 use crate::bus::name;
 
@@ -148,6 +148,35 @@ async fn two_spaces_on_one_server_do_not_meet() {
     for (coordinator, host) in parts {
         stop(host);
         stop(coordinator);
+    }
+}
+
+#[test]
+fn several_buses_fit_on_a_small_disk_and_one_that_does_not_is_told_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let disk = Store::memory(&folder.path().join("disk"), 1024);
+    let up = Process::start(agentbus(disk.path()).arg("up"));
+    let _ = up.says("Ctrl-C drains");
+    let said = up.stdout();
+    let url = said.split_whitespace().find(|word| word.starts_with("nats://")).expect("the server's address").to_owned();
+    let serve = |space: &str| {
+        let mut command = agentbus(disk.path());
+        command.args(["serve", "coordinator", "--nats", &url, "--space", space]);
+        command
+    };
+    let others = ["second", "third"].map(|space| {
+        let coordinator = Process::start(&mut serve(space));
+        let _ = coordinator.says(&format!("serves the bus '{space}'"));
+        let known = ["context", "set", "team.size", "12", "--source", "list", "--nats", &url, "--space", space];
+        assert_eq!(Process::run(agentbus(disk.path()).args(known)).code, Some(0), "there is room for facts, too");
+        coordinator
+    });
+    let large = Process::run(serve("large").args(["--max-size", "4GiB"]));
+    assert_eq!(large.code, Some(2), "{large:?}");
+    let told = ["error[storage_full]", "cannot set 3686 MiB aside for the ledger", "--max-size"];
+    assert!(told.iter().all(|part| large.stderr.contains(part)), "{large:?}");
+    for part in others.into_iter().chain([up]) {
+        stop(part);
     }
 }
 

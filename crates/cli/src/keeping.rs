@@ -4,6 +4,7 @@ use std::{path::Path, time::Duration};
 
 use clap::Args;
 use jiff::SignedDuration;
+use nats::{Connection, Room};
 
 use crate::{failure::Failure, options};
 
@@ -13,12 +14,15 @@ const SOONEST: Duration = Duration::from_secs(1);
 /// The smallest ledger that is of any use: 1 MiB.
 const SMALLEST: u64 = 1 << 20;
 
+/// The smallest that is made unasked: 16 MiB. Where there is no room for that, the server refuses, and that is said.
+const LEAST: u64 = 16 << 20;
+
 /// Options of `up` and `serve coordinator`.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Keeping")]
 pub(crate) struct Keeping {
     /// How large the ledger may grow, and the archive as well, where this bus makes them, as in 500MiB or 4GiB. Default:
-    /// 4GiB each, and no more than a quarter of what the disk has free
+    /// 4GiB each, and no more than a quarter of what the server has left to give
     #[arg(long, value_name = "BYTES", value_parser = size)]
     max_size: Option<u64>,
     /// Copies in a cluster, where this bus makes the ledger: 1, 3 or 5
@@ -51,23 +55,35 @@ impl Keeping {
     }
 
     /// The options of a coordinator whose server keeps its data on the disk of this folder, as far as is known here.
-    pub(crate) fn options(&self, data: &Path) -> coordinator::Options {
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(crate) async fn options(&self, connection: &Connection, data: &Path) -> Result<coordinator::Options, Failure> {
         let mut options = coordinator::Options::default();
         options.limits.replicas = self.replicas;
-        options.limits.max_bytes = self.max_size.unwrap_or_else(|| at_most(options.limits.max_bytes, data));
+        options.limits.max_bytes = match self.max_size {
+            Some(bytes) => bytes,
+            None => fitting(options.limits.max_bytes, Room::of(connection).await?, data),
+        };
         options.retention.hot = signed(self.archive_after);
         options.retention.most = self.archive_beyond;
         options.retention.keep = signed(self.retention);
         options.policy.lease = self.lease.map_or(options.policy.lease, signed);
         options.policy.accept = self.accept_within.map_or(options.policy.accept, signed);
-        options
+        Ok(options)
     }
 }
 
-/// No more than a quarter of what the disk has free: ledger and archive together may take half of it.
-fn at_most(bytes: u64, data: &Path) -> u64 {
+/// These bytes, or less where the disk is small or other buses have been given much of it.
+fn fitting(bytes: u64, room: Room, data: &Path) -> u64 {
     let free = rustix::fs::statvfs(data).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-    free.map_or(bytes, |free| bytes.min((free / 4).max(SMALLEST)))
+    free.map_or(bytes, |free| bytes.min(share(room.left(free))))
+}
+
+/// A quarter of what is left: the ledger and the archive take one each, and half is for attachments (half of one), for
+/// agents and facts (56 MiB), and for the next bus.
+fn share(left: u64) -> u64 {
+    (left / 4).max(LEAST)
 }
 
 fn signed(duration: Duration) -> SignedDuration {
@@ -106,6 +122,20 @@ mod tests {
         let read = ["1048576", "500MiB", "4GiB", "2G", "1 MiB"].map(|text| size(text).unwrap_or_default());
         assert_eq!(read, [1 << 20, 500 << 20, 4 << 30, 2 << 30, 1 << 20]);
         assert!(["", "GiB", "1.5GiB", "-1", "1KiB", "99999999999TiB", "4GB"].into_iter().all(|text| size(text).is_err()));
+    }
+
+    #[test]
+    fn there_is_always_room_for_another_bus() {
+        let (disk, mut reserved) = (8 << 30, 0);
+        for _ in 0..4 {
+            let room = Room { reserved, limit: None };
+            let each = share(room.left(disk));
+            // The ledger, the archive, half as much for attachments, and 56 MiB for agents and facts.
+            let takes = each / 2 * 5 + (56 << 20);
+            assert!(takes <= room.left(disk), "{each} of {room:?}");
+            reserved += takes;
+        }
+        assert_eq!(share(0), LEAST);
     }
 
     #[test]

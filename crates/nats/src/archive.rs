@@ -26,7 +26,7 @@ use crate::{
     append::{BUS_VERSION, EXPECTED_LAST},
     convert,
     election::elected,
-    ledger::has_no_room,
+    ledger::no_room,
 };
 
 /// How often a pack is tried whose id somebody else is writing under.
@@ -76,10 +76,11 @@ impl Archive {
         elected(|| async {
             let made = connection.js.get_or_create_stream(wanted.clone()).await;
             let stream = made.map_err(|error| match error.kind() {
-                Create::JetStream(cause) if has_no_room(&cause) => Error::new(Kind::StorageFull, format!("the archive: {cause}")),
-                Create::JetStream(cause) if cause.error_code() == ErrorCode::STREAM_SUBJECT_OVERLAP => {
-                    Error::new(Kind::LedgerSettings, format!("the archive: {cause}"))
-                }
+                Create::JetStream(cause) => no_room("the archive", &wanted, &cause).unwrap_or_else(|| {
+                    let overlaps = cause.error_code() == ErrorCode::STREAM_SUBJECT_OVERLAP;
+                    let kind = if overlaps { Kind::LedgerSettings } else { Kind::Unavailable };
+                    Error::new(kind, format!("the archive: {cause}"))
+                }),
                 _ => Error::new(Kind::Unavailable, format!("the archive: {error}")),
             })?;
             let is = stream.cached_info().config.clone();

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use protocol::{Checksum, MAX_TIMEOUT_MS, QueryId, message::MAX_PIECE};
 
 use crate::{
-    Connection, Error, Kind, Limits, Stored, append::EXPECTED_LAST, archive::overwrite, connect::ANSWER, convert, ledger::has_no_room,
+    Connection, Error, Kind, Limits, Stored, append::EXPECTED_LAST, archive::overwrite, connect::ANSWER, convert, ledger::no_room,
 };
 
 /// How much longer than its record a piece is kept: for uploads that come before the query itself.
@@ -162,10 +162,14 @@ impl Blobs {
     }
 
     async fn make(&self) -> Result<(), Error> {
-        let made = self.connection.js.get_or_create_stream(self.config()).await;
-        made.map(drop).map_err(|error| match error.kind() {
-            Create::JetStream(cause) if has_no_room(&cause) => Error::new(Kind::StorageFull, format!("the store of attachments: {cause}")),
-            _ => unavailable(&format!("the store of attachments: {error}")),
+        let wanted = self.config();
+        let made = self.connection.js.get_or_create_stream(wanted.clone()).await;
+        made.map(drop).map_err(|error| {
+            let full = match error.kind() {
+                Create::JetStream(cause) => no_room("attachments", &wanted, &cause),
+                _ => None,
+            };
+            full.unwrap_or_else(|| unavailable(&format!("the store of attachments: {error}")))
         })
     }
 

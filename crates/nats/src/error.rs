@@ -77,7 +77,9 @@ impl Kind {
                 "Speak under the name that the credentials are for (--from), or let the server permit this; see docs/operations.md."
             }
             Self::PayloadTooLarge => "Send less, or raise max_payload on the server.",
-            Self::StorageFull => "Free space on the server's disk or raise the ledger's size limit; nothing stored is lost.",
+            Self::StorageFull => {
+                "Free space on the server's disk, or raise the limit of what is full; a new bus can be made smaller with --max-size. Nothing stored is lost."
+            }
             Self::ServerUnfit => "Use nats-server 2.12.3 or newer with JetStream on; 'agentbus up' brings one.",
             Self::NoLedger => "Start a coordinator: 'agentbus up', or 'agentbus serve coordinator'.",
             Self::LedgerSettings => "Mend the stream's settings with the nats CLI, or use another --space.",
@@ -115,7 +117,7 @@ impl fmt::Display for Error {
             Kind::UnreadableFile => "a file cannot be used",
             Kind::Forbidden => "NATS refuses",
             Kind::PayloadTooLarge => "the message is too large",
-            Kind::StorageFull => "the ledger is full",
+            Kind::StorageFull => "storage is full",
             Kind::ServerUnfit => "this NATS server cannot carry a bus",
             Kind::NoLedger => "there is no ledger",
             Kind::LedgerSettings => "the ledger's settings break its promises",

@@ -30,8 +30,8 @@ impl Default for Limits {
 #[derive(Clone, Debug)]
 pub struct Ledger {
     connection: Connection,
-    /// The bytes that it may take, the reserve included.
-    allowed: u64,
+    /// What it was made with: the bytes that it may take, the reserve included.
+    limits: Limits,
 }
 
 /// Where the stream keeps how many bytes it may take, the reserve included.
@@ -46,7 +46,8 @@ impl Ledger {
     /// where the disk has no room for it; `unavailable` where the cluster has no quorum.
     pub async fn open(connection: Connection, limits: Limits) -> Result<Self, Error> {
         let wanted = config(&connection, limits);
-        let made = elected(|| async { connection.js.get_or_create_stream(wanted.clone()).await.map_err(|error| unopened(&error)) });
+        let made =
+            elected(|| async { connection.js.get_or_create_stream(wanted.clone()).await.map_err(|error| unopened(&error, &wanted)) });
         let stream = made.await?;
         let config = &stream.cached_info().config;
         let wrong = faults(&connection, config, &wanted);
@@ -54,8 +55,14 @@ impl Ledger {
             return Err(Error::new(Kind::LedgerSettings, format!("stream {}: {}", wanted.name, wrong.join("; "))));
         }
         // A ledger that was made before keeps the size that it was made with.
-        let allowed = config.metadata.get(ALLOWED).and_then(|bytes| bytes.parse().ok()).unwrap_or(limits.max_bytes);
-        Ok(Self { connection, allowed })
+        let max_bytes = config.metadata.get(ALLOWED).and_then(|bytes| bytes.parse().ok()).unwrap_or(limits.max_bytes);
+        Ok(Self { connection, limits: Limits { max_bytes, ..limits } })
+    }
+
+    /// How large it may grow; one that was there before may be larger or smaller than what it was opened with.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Sees whether the ledger has no room left for another large message (a tenth of the limit counts as none
@@ -68,10 +75,10 @@ impl Ledger {
     pub async fn tend(&self) -> Result<bool, Error> {
         let info = info(&self.connection).await?;
         let largest = u64::try_from(info.config.max_message_size).unwrap_or_default();
-        let limit = usual(self.allowed);
+        let limit = usual(self.limits.max_bytes);
         let full = info.state.bytes + largest.min(limit / 10) > limit;
         let (subjects, max_bytes) =
-            if full { (ending_only(&self.connection), self.allowed) } else { (self.connection.space().captured(), limit) };
+            if full { (ending_only(&self.connection), self.limits.max_bytes) } else { (self.connection.space().captured(), limit) };
         let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
         if info.config.max_bytes == max_bytes && same(&info.config.subjects, &subjects) {
             return Ok(full);
@@ -110,17 +117,25 @@ const LEADERLESS: [ErrorCode; 4] =
 
 /// Whether there is too little room for a new stream. A cluster gives that the same code (10005) as too few nodes, and
 /// only its words differ.
-pub(crate) fn has_no_room(cause: &async_nats::jetstream::Error) -> bool {
+fn has_no_room(cause: &async_nats::jetstream::Error) -> bool {
     let full = cause.error_code() == ErrorCode::CLUSTER_NO_PEERS && cause.to_string().contains("insufficient storage");
     full || cause.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED
 }
 
+/// The error of a stream that could not be made because the server has too little to set aside for it. None for any other reason.
+pub(crate) fn no_room(what: &str, wanted: &Config, cause: &async_nats::jetstream::Error) -> Option<Error> {
+    let detail = || format!("the server cannot set {} MiB aside for {what}: {cause}", wanted.max_bytes >> 20);
+    has_no_room(cause).then(|| Error::new(Kind::StorageFull, detail()))
+}
+
 /// Why the stream could not be opened.
-fn unopened(error: &CreateStreamError) -> Error {
+fn unopened(error: &CreateStreamError, wanted: &Config) -> Error {
     match error.kind() {
         Create::TimedOut | Create::JetStreamUnavailable | Create::Response => Error::new(Kind::Unavailable, error),
-        Create::JetStream(cause) if has_no_room(&cause) => Error::new(Kind::StorageFull, cause),
-        Create::JetStream(cause) if LEADERLESS.contains(&cause.error_code()) => Error::new(Kind::Unavailable, cause),
+        Create::JetStream(cause) => no_room("the ledger", wanted, &cause).unwrap_or_else(|| {
+            let kind = if LEADERLESS.contains(&cause.error_code()) { Kind::Unavailable } else { Kind::LedgerSettings };
+            Error::new(kind, cause)
+        }),
         _ => Error::new(Kind::LedgerSettings, error),
     }
 }

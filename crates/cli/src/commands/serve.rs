@@ -74,7 +74,7 @@ async fn coordinator(global: &Global, keeping: &Keeping) -> Result<ExitCode, Fai
     let url = bus::shown(&options.url);
     let starting = async {
         let connection = Connection::open(options).await?;
-        let coordinator = Coordinator::start(connection.clone(), keeping.options(Path::new("."))).await?;
+        let coordinator = Coordinator::start(connection.clone(), keeping.options(&connection, Path::new(".")).await?).await?;
         printer::data(format!("coordinator {} serves the bus '{}' at {url}", coordinator.instance(), connection.space()));
         Ok((coordinator, connection))
     };

@@ -109,7 +109,7 @@ impl Up {
         let options = bus::options_at(global, url, agentbus::Name::coordinator())?;
         let connection = Connection::open(options).await.map_err(|error| bus::away(error, url))?;
         let server_version = connection.server_version();
-        let coordinator = Coordinator::start(connection.clone(), self.keeping.options(home.path())).await?;
+        let coordinator = Coordinator::start(connection.clone(), self.keeping.options(&connection, home.path()).await?).await?;
         let options = bus::options_at(global, url, crew::host()?)?;
         let mut crew = Crew::start(&self.agents, plan, options, !self.no_watch).await?;
         home.announce(url, connection.space())?;
