@@ -95,6 +95,11 @@ impl Error {
         Self { kind, detail: detail.to_string() }
     }
 
+    /// What happened, without what kind of error that is.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A part was stopped before it had started.
     #[must_use]
     pub fn stopped() -> Self {

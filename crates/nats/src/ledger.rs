@@ -105,9 +105,21 @@ pub(crate) async fn not_taken(connection: &Connection, error: Error) -> Error {
         Ok(info) if same(&info.config.subjects, &ending_only(connection)) => {
             Error::new(Kind::StorageFull, "it takes no new queries, and only ends those that it has")
         }
-        // It is there: the server is only just starting, or electing.
-        Ok(_) => Error::new(Kind::Unavailable, error),
-        Err(_) => error,
+        found => missing(found, error),
+    }
+}
+
+/// Why nobody answers for the ledger.
+pub(crate) async fn unserved(connection: &Connection, detail: &str) -> Error {
+    missing(info(connection).await, Error::new(Kind::NoLedger, detail))
+}
+
+/// That there is no ledger, where the server says so, or may not be asked. Otherwise it is only just starting or
+/// stopping, or electing.
+fn missing(found: Result<Info, Error>, error: Error) -> Error {
+    match found {
+        Err(found) if matches!(found.kind(), Kind::NoLedger | Kind::Forbidden) => error,
+        Ok(_) | Err(_) => Error::new(Kind::Unavailable, error.detail()),
     }
 }
 
@@ -149,7 +161,13 @@ const fn usual(allowed: u64) -> u64 {
 /// The stream as it stands on the server.
 pub(crate) async fn info(connection: &Connection) -> Result<Info, Error> {
     use async_nats::jetstream::context::GetStreamErrorKind as Get;
-    let stream = connection.js.get_stream(connection.space().ledger()).await.map_err(|error| match error.kind() {
+    let name = connection.space().ledger();
+    let subject = format!("$JS.API.STREAM.INFO.{name}");
+    let found = tokio::select! {
+        found = connection.js.get_stream(&name) => found,
+        refused = connection.refusals.wait_for(&subject) => return Err(refused),
+    };
+    let stream = found.map_err(|error| match error.kind() {
         Get::JetStream(cause) if cause.error_code() == ErrorCode::STREAM_NOT_FOUND => Error::new(Kind::NoLedger, cause),
         _ => Error::new(Kind::Unavailable, error),
     })?;

@@ -6,7 +6,7 @@ use ledger::{Entry, Page};
 use protocol::QueryId;
 use serde_json::json;
 
-use crate::{Connection, Error, Kind, Step, connect::ANSWER, convert};
+use crate::{Connection, Error, Kind, Step, connect::ANSWER, convert, ledger::unserved};
 
 /// Messages a batch.
 const BATCH: u64 = 512;
@@ -112,7 +112,7 @@ impl Connection {
                     return Ok((left > 0 && last > 0).then_some(last));
                 }
                 Some(404) => return Ok(None),
-                Some(503) => return Err(Error::new(Kind::NoLedger, "nobody serves the ledger")),
+                Some(503) => return Err(unserved(self, "nobody serves the ledger").await),
                 Some(code) => return Err(Error::new(Kind::Garbled, format!("status {code}"))),
                 None => {}
             }

@@ -238,3 +238,31 @@ async fn a_server_without_jetstream_or_out_of_reach_is_told_apart() {
     let (subject, message) = notice(connection.name(), "done");
     assert_eq!(connection.append(&subject, &message, None).await.unwrap_err().kind(), Kind::NoLedger);
 }
+
+#[tokio::test]
+async fn a_ledger_whose_server_comes_and_goes_is_not_called_missing() {
+    let mut bench = Bench::start().await;
+    let connection = bench.connect("alice").await;
+    Ledger::open(connection.clone(), LIMITS).await.unwrap();
+    let asking = async {
+        loop {
+            let (subject, message) = notice(connection.name(), "done");
+            let read = connection.entries(subject.id(), 1).await.map(drop);
+            let stored = connection.append(&subject, &message, None).await.map(drop);
+            for failed in [read, stored].into_iter().filter_map(Result::err) {
+                assert_eq!(failed.kind(), Kind::Unavailable, "{failed}");
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let coming_and_going = async {
+        for _ in 0..5 {
+            bench.server = bench.server.restart().await.unwrap();
+            while connection.last_sequence().await.is_err() {}
+        }
+    };
+    tokio::select! {
+        () = coming_and_going => {}
+        () = asking => {}
+    }
+}
