@@ -108,6 +108,8 @@ fn every_bad_end_has_a_typed_reason() {
     let long = "x".repeat(2 << 20);
     // The key in another of the ways in which JSON can write it.
     let spelt = |kind: &str, field: &str| format!(r#"{{"type":"{kind}","value":1,"{field}":"{}"}}"#, KEY.replace('-', r"\u002d"));
+    let nearly = KEY.split_at(KEY.len() - 1).0;
+    let breaking = Reply::Status(401, vec![("content-length".to_owned(), "300".to_owned())], format!("bad {nearly}"));
     let cases = [
         ("silent", Reply::Silence, ", stall: 300ms", "stalled", true),
         ("stalls", lines(&[progress], End::Silence), ", stall: 300ms", "stalled", true),
@@ -140,6 +142,7 @@ fn every_bad_end_has_a_typed_reason() {
         ),
         // Only so much is read of a refusal, and here that ends one character before the key does.
         ("cuts", Reply::status(400, &format!("{:>4097}", KEY)), ", headers: {x: '${MODEL_KEY}'}", "endpoint_refused", false),
+        ("stops-early", breaking, ", headers: {x: '${MODEL_KEY}'}", "endpoint_refused", false),
         ("echoes", Reply::status(400, &format!("bad key {KEY}")), ", headers: {x: '${MODEL_KEY}'}", "endpoint_refused", false),
     ];
     let models: Vec<_> = cases.iter().map(|case| Model::replying(vec![case.1.clone()])).collect();
@@ -149,7 +152,6 @@ fn every_bad_end_has_a_typed_reason() {
     site.agent("nowhere", "handler: http", "");
     assert_eq!(site.run(&["trust", "."]).code, Some(0));
     let up = site.up();
-    let nearly = KEY.split_at(KEY.len() - 1).0;
     let posted: Vec<_> = cases.iter().map(|case| site.post(case.0, "Please.", &json!({}))).collect();
     for ((name, _, _, code, again), id) in cases.iter().zip(posted) {
         let record = site.ended(&id);

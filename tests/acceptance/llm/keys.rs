@@ -17,6 +17,7 @@ fn a_key_that_an_endpoint_says_is_seen_by_nobody() {
         ("refuses", Reply::Status(400, headers, json!({"error": {"message": echo}}).to_string())),
         ("says", Reply::text(&echo)),
         ("spells", Reply::Says(in_pieces)),
+        ("repeats", Reply::text(&format!(r#"{{"x":"{KEY}","x":"ok"}}"#))),
         ("asks", Reply::Says(tool)),
         ("garbles", Reply::Says(Turn { pieces: vec![echo.clone()], ..Turn::text("") }.ending(End::Garbage))),
         ("misuses", Reply::Says(misused)),

@@ -58,6 +58,7 @@ use crate::{
     },
     llm::Wanted,
     trust::Gate,
+    web::Secrets,
 };
 
 /// The most that it may print where nothing is said, in bytes: 64 MiB. What its tools print, it prints again.
@@ -190,7 +191,8 @@ impl Session {
             Ok(text) => text,
             Err(fault) => return Ok(Some(Err(fault))),
         };
-        let read = match wanted.read(&text).await {
+        // The keys of this program's own are its own affair: none was read here.
+        let read = match wanted.read(&text, &Secrets::default()).await {
             Ok(read) => read,
             Err(fault) => return Ok(Some(Err(outcome::costly(fault, ended, &self.began.model)))),
         };

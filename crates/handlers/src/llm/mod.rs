@@ -136,8 +136,7 @@ impl Llm {
             }
             self.stopped_well(task, &said, spent)?;
             reports.end().await;
-            // Before anything is cut or quoted.
-            match wanted.read(&secrets.hide_in_json(&said.text)).await? {
+            match wanted.read(&said.text, &secrets).await? {
                 Ok(result) => return Ok(self.done(result, hands.facts, turn)),
                 Err(why) if repaired => {
                     let message = format!("the model's answer does not meet the query's reply_schema: {why}");

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{
     checker::{Checker, Verdict},
     exec::nests_too_deeply,
+    web::Secrets,
 };
 
 /// What the result must be.
@@ -29,15 +30,18 @@ impl<'a> Wanted<'a> {
         Ok(Self { schema, checker })
     }
 
-    /// The result in a text; otherwise what is wrong with it, in 2000 characters at most.
+    /// The result in a text, without the secrets; otherwise what is wrong with it, in 2000 characters at most.
     ///
     /// # Errors
     /// As of [`Wanted::by`].
-    pub(crate) async fn read(&self, text: &str) -> Result<Result<Value, String>, Fault> {
-        let Some(schema) = self.schema else { return Ok(Ok(Value::String(text.to_owned()))) };
-        let value = match value(text) {
+    pub(crate) async fn read(&self, text: &str, secrets: &Secrets) -> Result<Result<Value, String>, Fault> {
+        // Before anything is cut or quoted.
+        let text = secrets.hide_in_json(text);
+        let Some(schema) = self.schema else { return Ok(Ok(Value::String(text))) };
+        let value = match value(&text) {
             Ok(value) if nests_too_deeply(&value) => return Ok(Err("it nests too deeply".to_owned())),
-            Ok(value) => value,
+            // JSON that stood among words is only read now.
+            Ok(value) => secrets.hide_in(value),
             Err(why) => return Ok(Err(why)),
         };
         match self.checker.check(schema, Some(&value)).await? {
@@ -77,7 +81,10 @@ mod tests {
     #[tokio::test]
     async fn json_is_found_in_what_is_around_it(#[case] text: &str) {
         let schema = json!({ "type": "object", "required": ["n"], "properties": { "n": { "type": "integer" } } });
-        assert_eq!(Wanted::by(Some(&schema), &checker()).await.unwrap().read(text).await.unwrap(), Ok(json!({ "n": 1 })));
+        assert_eq!(
+            Wanted::by(Some(&schema), &checker()).await.unwrap().read(text, &Secrets::default()).await.unwrap(),
+            Ok(json!({ "n": 1 }))
+        );
     }
 
     #[rstest::rstest]
@@ -87,13 +94,25 @@ mod tests {
     #[tokio::test]
     async fn what_is_wrong_is_said(#[case] text: &str, #[case] says: &str) {
         let schema = json!({ "type": "object", "required": ["n"], "properties": { "n": { "type": "integer" } } });
-        let why = Wanted::by(Some(&schema), &checker()).await.unwrap().read(text).await.unwrap().unwrap_err();
+        let why = Wanted::by(Some(&schema), &checker()).await.unwrap().read(text, &Secrets::default()).await.unwrap().unwrap_err();
         assert!(why.contains(says), "{why}");
     }
 
     #[tokio::test]
+    async fn a_secret_in_escapes_among_words_is_not_in_the_result() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("key"), r"key\with-a-backslash").unwrap();
+        let mut secrets = Secrets::default();
+        let _ = secrets.key(&roster::KeySource::File("key".into()), folder.path()).unwrap();
+        let spelled: String = r"key\with-a-backslash".chars().map(|letter| format!("\\u{:04x}", u32::from(letter))).collect();
+        let (schema, text) = (json!({}), format!("Here: {{\"n\":\"{spelled}\"}} ok"));
+        let read = Wanted::by(Some(&schema), &checker()).await.unwrap().read(&text, &secrets).await.unwrap();
+        assert_eq!(read, Ok(json!({ "n": "[redacted]" })));
+    }
+
+    #[tokio::test]
     async fn without_a_schema_any_text_will_do_and_a_bad_schema_is_refused() {
-        assert_eq!(Wanted::by(None, &checker()).await.unwrap().read(" x ").await.unwrap(), Ok(json!(" x ")));
+        assert_eq!(Wanted::by(None, &checker()).await.unwrap().read(" x ", &Secrets::default()).await.unwrap(), Ok(json!(" x ")));
         assert_eq!(Wanted::by(Some(&json!({ "type": 7 })), &checker()).await.unwrap_err().code(), "bad_reply_schema");
     }
 }

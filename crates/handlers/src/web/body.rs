@@ -61,8 +61,11 @@ impl Body {
 
     /// The first words without the secrets, for a message; whatever goes wrong meanwhile is not worth one.
     pub(crate) async fn beginning(&mut self, secrets: &Secrets) -> String {
-        while self.held.len() <= BEGINNING && matches!(self.more().await, Ok(true)) {}
-        let cut = self.held.len() > BEGINNING;
+        let mut more = Ok(true);
+        while self.held.len() <= BEGINNING && matches!(more, Ok(true)) {
+            more = self.more().await;
+        }
+        let cut = !matches!(more, Ok(false));
         let mut words = self.held.take(BEGINNING);
         if cut {
             // Half a character, and what may be half a secret, go too.

@@ -15,7 +15,7 @@ use agentbus::Fault;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use roster::KeySource;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde_json::{Map, Number, Value};
 
 use super::spelled::{Found, at_the_front};
 
@@ -99,20 +99,37 @@ impl Secrets {
         match value {
             Value::String(text) => Value::String(self.hide(&text)),
             Value::Array(items) => items.into_iter().map(|item| self.hide_in(item)).collect(),
-            Value::Object(fields) => fields.into_iter().map(|(name, value)| (self.hide(&name), self.hide_in(value))).collect(),
+            Value::Object(fields) => {
+                let mut shown = Map::new();
+                for (name, value) in fields {
+                    shown.insert(unlike(&shown, self.hide(&name)), self.hide_in(value));
+                }
+                Value::Object(shown)
+            }
             Value::Number(number) => {
                 let (text, shown) = (number.to_string(), self.hide(&number.to_string()));
-                if text == shown { Value::Number(number) } else { Value::String(shown) }
+                match text == shown {
+                    true if self.is_rounded(&number) => Value::String(HIDDEN.to_owned()),
+                    true => Value::Number(number),
+                    false => Value::String(shown),
+                }
             }
             other => other,
         }
+    }
+
+    /// Whether a number is a secret that was too long for one.
+    fn is_rounded(&self, number: &Number) -> bool {
+        let is_it = |secret: &SecretString| secret.expose_secret().parse::<f64>().ok() == number.as_f64();
+        number.is_f64() && self.0.iter().any(is_it)
     }
 
     /// A text that is JSON, or was to be, without the secrets. JSON stays JSON; what holds no secret stays as it is.
     pub(crate) fn hide_in_json(&self, text: &str) -> String {
         let Ok(value) = serde_json::from_str::<Value>(text) else { return self.hide(text) };
         let shown = self.hide_in(value.clone());
-        if shown == value { text.to_owned() } else { shown.to_string() }
+        // Of two fields of one name, only the last is in the value, and both are in the text.
+        if shown == value { self.hide(text) } else { shown.to_string() }
     }
 
     /// Takes from the front of a text that is still growing, or was cut, what can be shown: its end stays, if a secret may
@@ -165,6 +182,13 @@ impl Secrets {
     }
 }
 
+/// A name that no field has yet.
+fn unlike(fields: &Map<String, Value>, name: String) -> String {
+    let numbered = (2..).map(|number| format!("{name} {number}"));
+    let free = |name: &String| !fields.contains_key(name);
+    std::iter::once(name.clone()).chain(numbered).find(free).unwrap_or(name)
+}
+
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok()
 }
@@ -208,11 +232,18 @@ mod tests {
     #[case(r#"{"a\/b+c/d":[{"x":"a\/b+c\/d"}]}"#, r#"{"[redacted]":[{"x":"[redacted]"}]}"#)]
     #[case(r#"{"error":"bad key a\/b+\u0063\u002fd, and cut "#, r#"{"error":"bad key [redacted], and cut "#)]
     #[case(r#"{"pin": 12345678}"#, r#"{"pin":"[redacted]"}"#)]
+    #[case(r#"{"x":"a\/b+c/d","x":"ok"}"#, r#"{"x":"[redacted]","x":"ok"}"#)]
+    #[case(r#"{"x":"a\/b+c/d","x":"a/b+c/d"}"#, r#"{"x":"[redacted]"}"#)]
+    #[case(r#"{"pin": 12345678901234567890123456789}"#, r#"{"pin":"[redacted]"}"#)]
+    #[case(r#"{"pin": 1.5}"#, r#"{"pin": 1.5}"#)]
+    #[case(r#"{"a/b+c/d":1,"A/B+C/D":2}"#, r#"{"[redacted]":2,"[redacted] 2":1}"#)]
     #[case("plain a/b+c/d", "plain [redacted]")]
     #[case(r"plain \u00 \x \", r"plain \u00 \x \")]
     fn a_secret_may_be_written_in_the_many_ways_of_json(#[case] text: &str, #[case] shown: &str) {
         let mut secrets = Secrets::default();
-        let _ = (secrets.keep("a/b+c/d".to_owned()), secrets.keep("12345678".to_owned()));
+        for key in ["a/b+c/d", "12345678", "12345678901234567890123456789"] {
+            let _ = secrets.keep(key.to_owned());
+        }
         assert_eq!(secrets.hide_in_json(text), shown);
     }
 

@@ -1,10 +1,13 @@
 //! Finding a secret however somebody has spelled it: in capitals or small letters, with the escapes of JSON, also of JSON
-//! inside JSON, or with those of an address (`%2F`).
+//! inside JSON, with those of an address (`%2F`), and with each of its bytes taken for a letter, as HTTP does with headers.
 //!
 //! Pure. It looks at one place of a text; [`super::Secrets`] goes through all of them.
 
 /// The most backslashes before one character: an escape in JSON inside JSON, four deep.
 const DEEPEST: usize = 15;
+
+/// How often the mark of an address's escape may be escaped itself (`%2541`).
+const NESTED: usize = 3;
 
 /// What stands at the beginning of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,71 +22,126 @@ pub(super) enum Found {
 
 /// Whether a text begins with a secret.
 pub(super) fn at_the_front(text: &str, secret: &str) -> Found {
-    let mut rest = text;
-    let mut before = None;
+    if is_far_off(text, secret) {
+        return Found::Nothing;
+    }
+    // A text can be read in several ways: each reading goes on at its own place, and they are few.
+    let mut places = vec![text];
+    let (mut begun, mut before) = (false, None);
     for letter in secret.chars() {
+        let mut next = Vec::new();
         // A run of backslashes stands for one or several of them; nobody can tell.
         if letter == '\\' && before.replace(letter) == Some('\\') {
-            continue;
+            next.clone_from(&places);
         }
         before = Some(letter);
-        rest = match step(rest, letter) {
-            Step::To(rest) => rest,
-            Step::End => return Found::Begun,
-            Step::No => return Found::Nothing,
-        };
+        for spelling in spellings(letter) {
+            begun |= follow(&places, &spelling, &mut next);
+        }
+        if next.is_empty() {
+            return if begun { Found::Begun } else { Found::Nothing };
+        }
+        places = next;
     }
-    Found::Whole(text.len() - rest.len())
+    let rest = places.iter().map(|rest| rest.len()).min().unwrap_or_default();
+    Found::Whole(text.len() - rest)
 }
 
-enum Step<'a> {
-    /// The letter is there; this follows it.
-    To(&'a str),
-    /// The text ends before it can be told.
-    End,
-    No,
+/// Whether a text plainly begins with something else, as nearly every one does.
+fn is_far_off(text: &str, secret: &str) -> bool {
+    let Some((found, letter)) = text.chars().next().zip(secret.chars().next()) else { return false };
+    !matches!(found, '\\' | '%') && (found.is_ascii() || letter.is_ascii()) && !found.eq_ignore_ascii_case(&letter)
 }
 
-/// Whether a text begins with this letter.
-fn step(text: &str, letter: char) -> Step<'_> {
-    // No further than that: a text may be nothing but backslashes, and each of its places is looked at.
-    let backslashes = text.bytes().take(DEEPEST + 1).take_while(|byte| *byte == b'\\').count();
-    if backslashes > DEEPEST {
-        return Step::No;
+/// The code units that may stand for a letter: its own, or its other case's; the two of UTF-16; the bytes of UTF-8.
+fn spellings(letter: char) -> Vec<Vec<u32>> {
+    if letter.is_ascii() {
+        return vec![vec![letter.into()]];
     }
-    let after = text.get(backslashes..).unwrap_or_default();
-    if letter == '\\' && backslashes > 0 {
-        return Step::To(after);
+    let cases = [Some(letter), only(letter.to_lowercase()), only(letter.to_uppercase())];
+    let mut all = Vec::new();
+    for letter in cases.into_iter().flatten() {
+        all.push(vec![letter.into()]);
+        all.push(letter.encode_utf16(&mut [0; 2]).iter().copied().map(u32::from).collect());
+        all.push(letter.encode_utf8(&mut [0; 4]).bytes().map(u32::from).collect());
     }
-    let escaped = match after.chars().next() {
-        None => return Step::End,
-        Some('u') if backslashes > 0 => code(after, 'u', 4, letter),
-        Some('%') => code(after, '%', 2, letter),
-        Some(_) => Step::No,
-    };
-    match escaped {
-        Step::No => literal(after, letter),
-        told => told,
-    }
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
-fn literal(text: &str, letter: char) -> Step<'_> {
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(found) if found.eq_ignore_ascii_case(&letter) => Step::To(letters.as_str()),
-        _ => Step::No,
-    }
+fn only(mut letters: impl ExactSizeIterator<Item = char>) -> Option<char> {
+    if letters.len() == 1 { letters.next() } else { None }
 }
 
-/// The letter as a mark and its code in so many hexadecimal digits.
-fn code<'a>(text: &'a str, mark: char, digits: usize, letter: char) -> Step<'a> {
-    let Some(after) = text.strip_prefix(mark) else { return Step::No };
-    let Some((code, rest)) = after.split_at_checked(digits) else {
-        let may_be = after.len() < digits && after.chars().all(|digit| digit.is_ascii_hexdigit());
-        return if may_be { Step::End } else { Step::No };
-    };
-    let found = u32::from_str_radix(code, 16).ok().and_then(char::from_u32);
-    if found.is_some_and(|found| found.eq_ignore_ascii_case(&letter)) { Step::To(rest) } else { Step::No }
+/// Goes on from each place over these units, and notes where that leads. Returns whether a text ended on the way.
+fn follow<'a>(places: &[&'a str], spelling: &[u32], next: &mut Vec<&'a str>) -> bool {
+    let (mut here, mut ended) = (places.to_vec(), false);
+    for unit in spelling {
+        let mut readings = Readings::default();
+        here.iter().for_each(|place| readings.of(place));
+        ended |= readings.ended;
+        here = readings.all.into_iter().filter(|(read, _)| same(*read, *unit)).map(|(_, rest)| rest).collect();
+        here.dedup_by_key(|rest| rest.len());
+    }
+    here.retain(|place| next.iter().all(|other| other.len() != place.len()));
+    next.append(&mut here);
+    ended
+}
+
+fn same(one: u32, other: u32) -> bool {
+    let letter = |unit: u32| u8::try_from(unit).ok().filter(u8::is_ascii);
+    one == other || letter(one).zip(letter(other)).is_some_and(|(one, other)| one.eq_ignore_ascii_case(&other))
+}
+
+/// What the beginning of a text may stand for: a code unit each, and what follows it.
+#[derive(Default)]
+struct Readings<'a> {
+    all: Vec<(u32, &'a str)>,
+    /// Whether the text ends before all can be told.
+    ended: bool,
+}
+
+impl<'a> Readings<'a> {
+    fn of(&mut self, text: &'a str) {
+        // No further than that: a text may be nothing but backslashes, and each of its places is looked at.
+        let backslashes = text.bytes().take(DEEPEST + 1).take_while(|byte| *byte == b'\\').count();
+        if backslashes > DEEPEST {
+            return;
+        }
+        let after = text.get(backslashes..).unwrap_or_default();
+        if backslashes > 0 {
+            self.all.push(('\\'.into(), after));
+            self.code(after.strip_prefix('u'), 4, 0);
+        }
+        let mut letters = after.chars();
+        match letters.next() {
+            Some(letter) => self.read(letter.into(), letters.as_str(), 0),
+            None => self.ended = true,
+        }
+    }
+
+    /// A unit; of an address's mark, also what it escapes.
+    fn read(&mut self, unit: u32, rest: &'a str, nested: usize) {
+        self.all.push((unit, rest));
+        if unit == u32::from('%') && nested < NESTED {
+            self.code(Some(rest), 2, nested + 1);
+        }
+    }
+
+    /// A unit as so many hexadecimal digits, after their mark.
+    fn code(&mut self, digits: Option<&'a str>, count: usize, nested: usize) {
+        let Some(text) = digits else { return };
+        let is_hex = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        match text.split_at_checked(count) {
+            Some((code, rest)) if is_hex(code) => {
+                let unit = u32::from_str_radix(code, 16).unwrap_or_default();
+                self.read(unit, rest, nested);
+            }
+            Some(_) => {}
+            None => self.ended |= is_hex(text),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -98,6 +156,8 @@ mod tests {
     #[case(r"\u0061\/\u0042+c", "")]
     #[case(r"\\u0061/\\\u0042\u002Bc", "")]
     #[case("a%2fB%2Bc", "%")]
+    #[case("a%252fB%2Bc", "")]
+    #[case(r"a\u00252FB+c", "")]
     fn a_secret_is_found_however_it_is_spelled(#[case] spelled: &str, #[case] after: &str) {
         assert_eq!(at_the_front(&format!("{spelled}{after}"), "a/B+c"), Found::Whole(spelled.len()));
         for (end, _) in spelled.char_indices() {
@@ -122,6 +182,18 @@ mod tests {
     #[case(r"c:\dir", r"c:\\dir")]
     #[case("ünder", "ünder")]
     #[case(r"\u00fcnder", "ünder")]
+    #[case("%C3%BCnder", "ünder")]
+    #[case("ÜNDER", "ünder")]
+    #[case("%c3%9cNDER", "ünder")]
+    #[case("%FCnder", "ünder")]
+    #[case("Ã¼nder", "ünder")]
+    #[case(r"\u00c3\u00bcnder", "ünder")]
+    #[case(r"key\ud83d\ude00end", "key😀end")]
+    #[case(r"key\\uD83D\\uDE00end", "key😀end")]
+    #[case("key%F0%9F%98%80end", "key😀end")]
+    #[case(r"\u0063\u003a\u005c\u0064\u0069\u0072", r"c:\dir")]
+    #[case(r"c:\u005c\u005cdir", r"c:\\dir")]
+    #[case(r"c:\u005cdir", r"c:\u005cdir")]
     fn marks_of_escapes_may_be_part_of_it(#[case] text: &str, #[case] secret: &str) {
         assert_eq!(at_the_front(text, secret), Found::Whole(text.len()));
     }

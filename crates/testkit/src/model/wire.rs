@@ -63,8 +63,8 @@ pub(super) fn reply(connection: &TcpStream, request: &Request, reply: Reply, hol
 
 fn whole(mut connection: &TcpStream, code: u16, headers: &[(String, String)], body: &str) -> io::Result<()> {
     let mut head = format!("HTTP/1.1 {code} Stand-in\r\nconnection: close\r\n");
-    // A status without a body has no length either.
-    if code != 204 {
+    // A status without a body has no length either; one that is given may be wrong on purpose.
+    if code != 204 && headers.iter().all(|(name, _)| name != "content-length") {
         head += &format!("content-length: {}\r\n", body.len());
     }
     for (name, value) in headers {
