@@ -95,8 +95,8 @@ pub struct Desk {
     clock: Clock,
     peers: Peers,
     listening_since: Option<Timestamp>,
-    /// The ledger is full since this sequence: queries that came later are refused.
-    full_since: Option<u64>,
+    /// The ledger is full: what is over leaves it sooner.
+    full: bool,
     /// Queries that are being asked of several agents, and what those have answered.
     gathers: HashMap<Key, gathered::Gathering>,
     live: bool,
@@ -132,7 +132,7 @@ impl Desk {
             clock: Clock::default(),
             peers: Peers::default(),
             listening_since: None,
-            full_since: None,
+            full: false,
             gathers: HashMap::new(),
             live: false,
             filing: archive::Filing::default(),
@@ -305,16 +305,16 @@ impl Desk {
         self.timers.next().map(|at| self.clock.ours(at))
     }
 
-    /// Whether the ledger is full. While it is, queries that come in are refused, so that what
-    /// was there before can end.
-    pub fn full(&mut self, full: bool) {
-        self.full_since = if full { self.full_since.or(Some(self.book.last())) } else { None };
+    /// Whether the ledger is full. While it is, what is over leaves it sooner. No query is refused here: the server
+    /// stores no new ones then, and those that it has stored are acknowledged.
+    pub const fn full(&mut self, full: bool) {
+        self.full = full;
     }
 
     /// Whether the ledger is taken to be full.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        self.full_since.is_some()
+        self.full
     }
 
     /// A message was stored under the guard of a query that is none of the bus: its subject is

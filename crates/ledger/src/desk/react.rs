@@ -1,10 +1,7 @@
 //! From a decision about one query to actions.
 
 use jiff::{SignedDuration, Timestamp};
-use protocol::{
-    AttemptState, Kind, Message, Order, Stop, Subject, To,
-    message::{Close, Reason},
-};
+use protocol::{AttemptState, Kind, Message, Order, Stop, Subject, To, message::Close};
 
 use super::{Action, Desk, Flight, Router, gathered::Gathering};
 use crate::{Entry, Fold, Key, Next, Now, decide};
@@ -72,11 +69,7 @@ impl Desk {
         let clock = Now { time: self.clock.server(now), silent, idle };
         let mut kin = self.book.kin(key);
         kin.unanswerable = self.gathers.get(key).is_some_and(Gathering::is_unanswerable);
-        let next = decide(fold, &kin, &clock, &self.policy);
-        let refused = matches!(next, Next::Dispatch { .. })
-            && fold.attempts().is_empty()
-            && self.full_since.is_some_and(|since| fold.posted().seq > since);
-        Some(if refused { full() } else { next })
+        Some(decide(fold, &kin, &clock, &self.policy))
     }
 
     /// Keeps what instances hold in step with the fold, and stops an instance whose query ended
@@ -146,17 +139,6 @@ impl Desk {
 /// Whether a query is to be ended because what it was asked for is over.
 fn is_abandoned(next: &Next) -> bool {
     matches!(next, Next::Close { code: "parent_ended", .. })
-}
-
-/// What is said to a query that came while the ledger was full.
-fn full() -> Next {
-    Next::Close {
-        reason: Reason::Rejected,
-        code: "storage_full",
-        message: "The ledger is full: it only ends what it held before.".to_owned(),
-        pointer: None,
-        hint: Some("Post it again when there is room; whoever runs the bus must raise the limit or free space.".to_owned()),
-    }
 }
 
 pub(super) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {

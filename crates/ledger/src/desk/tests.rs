@@ -76,6 +76,19 @@ fn work_is_handed_when_the_ledger_has_it() {
 }
 
 #[test]
+fn what_a_full_ledger_holds_is_worked_on() {
+    let log = Log::posted();
+    let mut desk = Desk::new(instance("c"), Policy::default());
+    // Whoever starts may learn that it is full before it has read anything.
+    desk.full(true);
+    desk.read(&log.entries[0], at(1), &router);
+    desk.heartbeat(&beat(name("a"), "i", &[]), at(1), &router);
+    desk.listening(Some(at(1)));
+    let actions = desk.caught_up(at(1), &router);
+    assert!(matches!(appended(&actions).0, Message::Assign(_)), "{actions:?}");
+}
+
+#[test]
 fn the_work_of_another_coordinator_is_not_handed() {
     let mut log = Log::posted();
     let mut other = Desk { me: instance("d"), ..desk(&log, 1) };
