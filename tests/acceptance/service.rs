@@ -178,6 +178,11 @@ fn several_buses_fit_on_a_small_disk_and_one_that_does_not_is_told_so() {
     for part in others.into_iter().chain([up]) {
         stop(part);
     }
+
+    let tiny = Store::memory(&folder.path().join("tiny"), 64);
+    let told = Process::run(agentbus(tiny.path()).arg("up"));
+    assert_eq!(told.code, Some(2), "{told:?}");
+    assert!(told.stderr.contains("error[storage_full]") && told.stderr.contains("32 MiB aside for facts with provenance"), "{told:?}");
 }
 
 #[tokio::test]

@@ -4,7 +4,10 @@
 //! one that was written. So a crash at any point leaves it in one of the two, or in both, which is as good.
 //! Which ids, and when, the desk decides; it never names one under which anything is open.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
 use ledger::{Key, Looked, Tombstone, ranges};
 use nats::{Archive, Connection, Error, Kind, Packed};
@@ -15,20 +18,22 @@ use crate::crash;
 /// The pause after a failure, before the desk is told and tries again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Moves what stands under an id up to a sequence. Returns whether the ledger holds nothing more of it.
-pub(crate) async fn archive(connection: &Connection, id: QueryId, upto: u64) -> bool {
-    match shelve(connection, id, upto).await {
-        Ok(()) => true,
-        Err(error) => {
-            if error.kind() == Kind::StorageFull {
-                tracing::error!(%error, "the archive takes nothing more: records stay in the ledger, which fills");
-            } else {
-                tracing::warn!(%id, %error, "a record was not moved to the archive; trying again");
-            }
-            tokio::time::sleep(PAUSE).await;
-            false
+/// Moves what stands under an id up to a sequence. Returns whether the ledger holds nothing more of it. That the archive
+/// `is_full` is said once, and not of each record.
+pub(crate) async fn archive(connection: &Connection, id: QueryId, upto: u64, is_full: &AtomicBool) -> bool {
+    let shelved = shelve(connection, id, upto).await;
+    let full = shelved.as_ref().is_err_and(|error| error.kind() == Kind::StorageFull);
+    let was_full = is_full.swap(full, Relaxed);
+    match shelved {
+        Ok(()) => return true,
+        Err(error) if full && !was_full => {
+            tracing::error!(%error, "the archive takes nothing more: records stay in the ledger, which fills");
         }
+        Err(error) if full => tracing::debug!(%id, %error, "the archive still takes nothing"),
+        Err(error) => tracing::warn!(%id, %error, "a record was not moved to the archive; trying again"),
     }
+    tokio::time::sleep(PAUSE).await;
+    false
 }
 
 async fn shelve(connection: &Connection, id: QueryId, upto: u64) -> Result<(), Error> {

@@ -1,6 +1,9 @@
 //! Carrying out what the desk wants, and telling it what became of it.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use ledger::{Action, Appended, Key};
 use nats::{Connection, Expect, Kind, Stored};
@@ -24,6 +27,8 @@ pub(crate) struct Effects {
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) tasks: TaskTracker,
     outbox: mpsc::Sender<Action>,
+    /// Whether the archive took nothing more the last time.
+    archive_is_full: Arc<AtomicBool>,
 }
 
 impl Effects {
@@ -31,7 +36,7 @@ impl Effects {
     pub(crate) fn start(connection: Connection, events: mpsc::Sender<Event>, tasks: TaskTracker) -> Self {
         let (outbox, waiting) = mpsc::channel(OUTBOX);
         tasks.spawn(send(connection.clone(), waiting));
-        Self { connection, events, tasks, outbox }
+        Self { connection, events, tasks, outbox, archive_is_full: Arc::default() }
     }
 
     pub(crate) fn perform(&self, action: Action) {
@@ -42,7 +47,7 @@ impl Effects {
                 let _ = this.events.send(Event::Appended(key, outcome)).await;
             })),
             Action::Archive { id, upto } => drop(self.tasks.spawn(async move {
-                let moved = archivist::archive(&this.connection, id, upto).await;
+                let moved = archivist::archive(&this.connection, id, upto, &this.archive_is_full).await;
                 let _ = this.events.send(Event::Archived(id, moved)).await;
             })),
             Action::LookUp { key } => drop(self.tasks.spawn(async move {

@@ -76,7 +76,7 @@ impl Archive {
         elected(|| async {
             let made = connection.js.get_or_create_stream(wanted.clone()).await;
             let stream = made.map_err(|error| match error.kind() {
-                Create::JetStream(cause) => no_room("the archive", &wanted, &cause).unwrap_or_else(|| {
+                Create::JetStream(cause) => no_room("the archive", wanted.max_bytes, &cause).unwrap_or_else(|| {
                     let overlaps = cause.error_code() == ErrorCode::STREAM_SUBJECT_OVERLAP;
                     let kind = if overlaps { Kind::LedgerSettings } else { Kind::Unavailable };
                     Error::new(kind, format!("the archive: {cause}"))

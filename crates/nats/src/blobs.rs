@@ -166,7 +166,7 @@ impl Blobs {
         let made = self.connection.js.get_or_create_stream(wanted.clone()).await;
         made.map(drop).map_err(|error| {
             let full = match error.kind() {
-                Create::JetStream(cause) => no_room("attachments", &wanted, &cause),
+                Create::JetStream(cause) => no_room("attachments", wanted.max_bytes, &cause),
                 _ => None,
             };
             full.unwrap_or_else(|| unavailable(&format!("the store of attachments: {error}")))

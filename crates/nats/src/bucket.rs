@@ -2,12 +2,17 @@
 
 use async_nats::jetstream::{
     consumer::{DeliverPolicy, push},
+    context::{CreateStreamError, CreateStreamErrorKind},
     kv::{Config, Store},
 };
 use bytes::Bytes;
 use futures::StreamExt;
 
-use crate::{Connection, Error, Kind, append, connect::ANSWER, ledger};
+use crate::{
+    Connection, Error, Kind, append,
+    connect::ANSWER,
+    ledger::{self, no_room},
+};
 
 /// How many earlier values a bucket keeps for each key.
 const HISTORY: i64 = 16;
@@ -20,7 +25,7 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     /// Opens a bucket; makes it, for at most `max_bytes` and with as many copies as the ledger has, if there is none.
-    pub(crate) async fn open(connection: &Connection, name: String, description: &str, max_bytes: i64) -> Result<Self, Error> {
+    pub(crate) async fn open(connection: &Connection, name: String, what: &str, max_bytes: i64) -> Result<Self, Error> {
         let client = connection.client.clone();
         if let Ok(store) = connection.js.get_key_value(&name).await {
             return Ok(Self { store, client });
@@ -30,15 +35,17 @@ impl Bucket {
             Err(error) if error.kind() == Kind::NoLedger => 1,
             Err(error) => return Err(error),
         };
-        let description_of = description.to_owned();
-        let config = Config { bucket: name, description: description_of, history: HISTORY, max_bytes, num_replicas, ..Default::default() };
-        match connection.js.create_key_value(config).await {
-            Ok(store) => Ok(Self { store, client }),
-            Err(error) if is_full(&error) => {
-                Err(Error::new(Kind::StorageFull, format!("{} bytes are needed for {description}: {error}", max_bytes)))
-            }
-            Err(error) => Err(Error::new(Kind::Unavailable, error)),
-        }
+        let description = format!("agentbus: {what}");
+        let config = Config { bucket: name, description, history: HISTORY, max_bytes, num_replicas, ..Default::default() };
+        let made = connection.js.create_key_value(config).await;
+        let store = made.map_err(|error| {
+            let full = source::<CreateStreamError>(&error).and_then(|error| match error.kind() {
+                CreateStreamErrorKind::JetStream(cause) => no_room(what, max_bytes, &cause),
+                _ => None,
+            });
+            full.unwrap_or_else(|| Error::new(Kind::Unavailable, error))
+        })?;
+        Ok(Self { store, client })
     }
 
     pub(crate) async fn put(&self, key: &str, value: Vec<u8>) -> Result<u64, Error> {
@@ -126,12 +133,11 @@ impl Bucket {
 
 /// Whether a store takes nothing more: an error somewhere below says so.
 fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut source = Some(error);
-    while let Some(inner) = source {
-        if let Some(error) = inner.downcast_ref::<async_nats::jetstream::Error>() {
-            return append::FULL.contains(&error.error_code());
-        }
-        source = inner.source();
-    }
-    false
+    source::<async_nats::jetstream::Error>(error).is_some_and(|error| append::FULL.contains(&error.error_code()))
+}
+
+/// The first error of a kind in a chain of causes.
+fn source<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
+    let mut chain = std::iter::successors(Some(error), |error| error.source());
+    chain.find_map(|error| error.downcast_ref())
 }

@@ -24,7 +24,7 @@ impl Cards {
     /// # Errors
     /// `unavailable`.
     pub async fn open(connection: &Connection) -> Result<Self, Error> {
-        let open = || Bucket::open(connection, connection.space().agents(), "agentbus: cards of agents", MAX_BYTES);
+        let open = || Bucket::open(connection, connection.space().agents(), "cards of agents", MAX_BYTES);
         elected(open).await.map(Self)
     }
 

@@ -23,7 +23,7 @@ impl Facts {
     /// # Errors
     /// `unavailable`.
     pub async fn open(connection: &Connection) -> Result<Self, Error> {
-        Bucket::open(connection, connection.space().facts(), "agentbus: facts with provenance", MAX_BYTES).await.map(Self)
+        Bucket::open(connection, connection.space().facts(), "facts with provenance", MAX_BYTES).await.map(Self)
     }
 
     /// Records a fact. It takes the place of the same observer's earlier one.

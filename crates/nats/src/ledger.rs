@@ -135,8 +135,8 @@ fn has_no_room(cause: &async_nats::jetstream::Error) -> bool {
 }
 
 /// The error of a stream that could not be made because the server has too little to set aside for it. None for any other reason.
-pub(crate) fn no_room(what: &str, wanted: &Config, cause: &async_nats::jetstream::Error) -> Option<Error> {
-    let detail = || format!("the server cannot set {} MiB aside for {what}: {cause}", wanted.max_bytes >> 20);
+pub(crate) fn no_room(what: &str, bytes: i64, cause: &async_nats::jetstream::Error) -> Option<Error> {
+    let detail = || format!("the server cannot set {} MiB aside for {what}: {cause}", bytes >> 20);
     has_no_room(cause).then(|| Error::new(Kind::StorageFull, detail()))
 }
 
@@ -144,7 +144,7 @@ pub(crate) fn no_room(what: &str, wanted: &Config, cause: &async_nats::jetstream
 fn unopened(error: &CreateStreamError, wanted: &Config) -> Error {
     match error.kind() {
         Create::TimedOut | Create::JetStreamUnavailable | Create::Response => Error::new(Kind::Unavailable, error),
-        Create::JetStream(cause) => no_room("the ledger", wanted, &cause).unwrap_or_else(|| {
+        Create::JetStream(cause) => no_room("the ledger", wanted.max_bytes, &cause).unwrap_or_else(|| {
             let kind = if LEADERLESS.contains(&cause.error_code()) { Kind::Unavailable } else { Kind::LedgerSettings };
             Error::new(kind, cause)
         }),

@@ -29,7 +29,7 @@ impl Places {
     /// # Errors
     /// `unavailable`, `storage_full`.
     pub async fn open(connection: &Connection, owner: &Name) -> Result<Self, Error> {
-        let bucket = Bucket::open(connection, connection.space().watchers(), "agentbus: places of watchers", MAX_BYTES).await?;
+        let bucket = Bucket::open(connection, connection.space().watchers(), "places of watchers", MAX_BYTES).await?;
         Ok(Self { bucket, owner: owner.clone() })
     }
 
