@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use nats::Kind as NatsKind;
 use protocol::{
     Extra, Kind, Message, Subject,
-    message::{Accept, Answer, Failure, Outcome},
+    message::{Accept, Answer, Failure, Outcome, Usage},
     schema,
 };
 
@@ -128,7 +128,7 @@ pub(crate) fn answer(task: &Task, result: Result<Done, Fault>) -> Answer {
         facts: done.facts,
         unknown: done.unknown,
         parts: Vec::new(),
-        usage: done.usage,
+        usage: done.usage.map(Usage::exact),
         failure,
         extra: Extra::new(),
     };

@@ -52,7 +52,7 @@ use crate::{
         AFTER_DEADLINE,
         dialogue::Dialogue,
         not_started,
-        process::{Groups, Input, Launch, Line, Process, StartError},
+        process::{Groups, Input, Launch, Line, MAX_LINE, Process, StartError},
         report as tell, until,
         verdict::{Ending, Heard, verdict},
     },
@@ -146,6 +146,9 @@ impl Session {
         loop {
             let line = match dialogue.line().await? {
                 Some(Line::Whole(line)) => line,
+                Some(Line::Cut(start)) if stream::begins_an_end(&start) => {
+                    return Ok(Err(Fault::fail("output_limit", format!("the answer is longer than {MAX_LINE} bytes"))));
+                }
                 // A picture, or a file as large: it says nothing that is waited for.
                 Some(Line::Cut(_)) => continue,
                 None => return Err(dialogue.status().await),

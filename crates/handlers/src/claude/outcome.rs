@@ -55,6 +55,7 @@ fn broken_off(ended: &Ended) -> Fault {
             .with("hint", "Raise 'turns' in the definition's bus: block, or ask for less at once."),
         "error_max_budget_usd" => Fault::fail("budget_spent", format!("Claude Code spent what it may{why}")),
         "error_during_execution" => Fault::retry("error_during_execution", format!("Claude Code broke off{why}")),
+        "" => Fault::fail("claude_failed", format!("Claude Code ended a turn and does not say how{why}")),
         other => Fault::fail("claude_failed", format!("Claude Code ended with {}{why}", cut(other, 100))),
     }
 }

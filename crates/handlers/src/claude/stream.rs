@@ -4,7 +4,7 @@
 //! more, or says it differently. Next: `report` (what becomes progress), `permission`, `outcome`.
 
 use agentbus::protocol::Extra;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
 /// Something that Claude Code says.
@@ -59,24 +59,35 @@ pub(super) struct May {
     pub(super) reason: Option<String>,
 }
 
-/// The end of a turn. Its costs are those of the whole session so far, its `usage` only that of the turn.
+/// The end of a turn, of which nothing is lost because some number in it is none. Its costs are those of the whole session so far, its `usage` only that of the turn.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Ended {
     /// `success`, or the kind of error.
+    #[serde(deserialize_with = "lenient")]
     pub(super) subtype: String,
+    #[serde(deserialize_with = "lenient")]
     pub(super) is_error: bool,
+    #[serde(deserialize_with = "lenient")]
     pub(super) result: Option<String>,
     /// The status of the API's error, if that is what it was.
+    #[serde(deserialize_with = "lenient")]
     pub(super) api_error_status: Option<u16>,
+    #[serde(deserialize_with = "lenient")]
     pub(super) errors: Vec<Value>,
+    #[serde(deserialize_with = "lenient")]
     pub(super) session_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
     pub(super) num_turns: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
     pub(super) duration_ms: Option<u64>,
+    #[serde(deserialize_with = "lenient")]
     pub(super) total_cost_usd: Option<f64>,
+    #[serde(deserialize_with = "lenient")]
     pub(super) usage: Extra,
-    #[serde(rename = "modelUsage")]
+    #[serde(rename = "modelUsage", deserialize_with = "lenient")]
     pub(super) models: std::collections::BTreeMap<String, ModelUsage>,
+    #[serde(deserialize_with = "lenient")]
     pub(super) permission_denials: Vec<Extra>,
 }
 
@@ -84,12 +95,21 @@ pub(super) struct Ended {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ModelUsage {
+    #[serde(deserialize_with = "lenient")]
     pub(super) input_tokens: u64,
+    #[serde(deserialize_with = "lenient")]
     pub(super) output_tokens: u64,
+    #[serde(deserialize_with = "lenient")]
     pub(super) cache_read_input_tokens: u64,
+    #[serde(deserialize_with = "lenient")]
     pub(super) cache_creation_input_tokens: u64,
-    #[serde(rename = "costUSD")]
+    #[serde(rename = "costUSD", deserialize_with = "lenient")]
     pub(super) cost_usd: f64,
+}
+
+/// Reads a field; what it cannot be is as if it were not there.
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
+    Value::deserialize(deserializer).map(|value| T::deserialize(value).unwrap_or_default())
 }
 
 /// Reads a line. What is no event of the program's means nothing.
@@ -110,6 +130,11 @@ pub(super) fn read(line: &str) -> Vec<Said> {
         (Some("result"), _) => Ended::deserialize(whole()).map(|ended| Said::Ended(Box::new(ended))).into_iter().collect(),
         _ => Vec::new(),
     }
+}
+
+/// Whether the beginning of a line that is too long is that of the end of a turn.
+pub(super) fn begins_an_end(start: &str) -> bool {
+    start.split_once("\"type\"").is_some_and(|(_, rest)| rest.trim_start_matches([' ', ':']).starts_with("\"result\""))
 }
 
 /// The blocks of a message, of the model or of a tool.
@@ -189,6 +214,17 @@ mod tests {
     }
 
     #[test]
+    fn an_end_with_numbers_that_are_none_is_one_all_the_same() {
+        let ended = json!({
+            "type": "result", "subtype": "success", "result": "Done.", "usage": null, "num_turns": "3", "total_cost_usd": [],
+            "permission_denials": null, "modelUsage": { "m": { "inputTokens": -1, "outputTokens": 2.5, "costUSD": 1.5 } },
+        });
+        let said = said(&ended);
+        let [Said::Ended(ended)] = &*said else { panic!("{said:?}") };
+        assert_eq!((ended.result.as_deref(), ended.num_turns, ended.models["m"].cost_usd), (Some("Done."), None, 1.5));
+    }
+
+    #[test]
     fn a_request_for_permission_is_read() {
         let request =
             json!({ "subtype": "can_use_tool", "tool_name": "Read", "input": { "file_path": "/x" }, "decision_reason": "outside" });
@@ -211,7 +247,6 @@ mod tests {
     #[case(r#"{"type":"user","message":{"content":[{"type":"text","text":"told"}]}}"#)]
     #[case(r#"{"type":"user","message":{"content":"told"}}"#)]
     #[case(r#"{"type":"assistant"}"#)]
-    #[case(r#"{"type":"result","subtype":7}"#)]
     #[case(r#"{"type":"rate_limit_event","x":1}"#)]
     fn the_rest_is_passed_over(#[case] line: &str) {
         assert_eq!(read(line), []);

@@ -48,7 +48,7 @@ use self::{
     endpoint::Endpoint,
     prompt::Frame,
     reports::Reports,
-    talk::{Message, Said, Stop, Talk},
+    talk::{Message, Said, Stop, Talk, Tokens},
     tools::Hands,
     turn::Chat,
 };
@@ -79,8 +79,10 @@ pub(crate) struct Llm {
 /// Tokens that an attempt has cost.
 #[derive(Clone, Copy, Debug, Default)]
 struct Spent {
-    input: u64,
-    output: u64,
+    /// In the turns that are over.
+    before: Tokens,
+    /// In the turn that runs, as far as it has said so.
+    turn: Tokens,
     /// By others, on this one's behalf: they say so themselves.
     others: u64,
 }
@@ -122,8 +124,9 @@ impl Llm {
         let (mut turn, mut repaired) = (1, false);
         loop {
             let allowed = Allowed { tools: turn < turns && !repaired, tokens: self.tokens(task, spent)? };
-            let said = chat.turn(&talk, allowed, &secrets, &mut reports).await?;
-            spent.count(&said);
+            spent.turn_over();
+            let said = chat.turn(&talk, allowed, &secrets, &mut reports, &mut spent.turn).await?;
+            self.stopped_well(task, &said, spent)?;
             if !said.calls.is_empty() {
                 if !allowed.tools {
                     return Err(Fault::fail("turns_spent", format!("the model has not answered within {turns} turns")).into());
@@ -134,7 +137,6 @@ impl Llm {
                 turn += 1;
                 continue;
             }
-            self.stopped_well(task, &said, spent)?;
             reports.end().await;
             match wanted.read(&said.text, &secrets).await? {
                 Ok(result) => return Ok(self.done(result, hands.facts, turn)),
@@ -185,14 +187,18 @@ impl Llm {
 
     /// Whether the model came to an end, and said something.
     fn stopped_well(&self, task: &Task, said: &Said, spent: &Spent) -> Result<(), Fault> {
-        match said.stop {
+        let Some(stop) = said.stop else {
+            return Err(web::Side::Model.malformed("it does not say why the model stopped"));
+        };
+        match stop {
             Stop::TooLong if left(task, spent) == Some(0) => Err(budget_spent(spent)),
             Stop::TooLong => {
                 let hint = "Raise 'max_tokens' in the agent's block, or ask for less.";
                 Err(Fault::fail("answer_cut", "the model's answer is longer than it may be").with("hint", hint))
             }
             Stop::Refusal => Err(Fault::fail("model_refused", "the model declines to answer")),
-            Stop::Done if said.text.trim().is_empty() => Err(Fault::fail("no_answer", "the model gave no answer")),
+            Stop::Broken => Err(web::Side::Model.malformed("the model did not come to an end")),
+            Stop::Done if said.text.trim().is_empty() && said.calls.is_empty() => Err(Fault::fail("no_answer", "the model gave no answer")),
             Stop::Done => Ok(()),
         }
     }
@@ -205,18 +211,24 @@ impl Llm {
 
     fn usage(&self, spent: Spent) -> Usage {
         let model = Some(self.endpoint.model.clone());
-        Usage { model, input_tokens: Some(spent.input), output_tokens: Some(spent.output), ..Usage::default() }
+        let Tokens { input, output } = spent.all();
+        Usage { model, input_tokens: input, output_tokens: output, ..Usage::default() }
     }
 }
 
 impl Spent {
-    const fn count(&mut self, said: &Said) {
-        self.input = self.input.saturating_add(said.usage.0);
-        self.output = self.output.saturating_add(said.usage.1);
+    fn turn_over(&mut self) {
+        self.before = self.all();
+        self.turn = Tokens::default();
     }
 
-    const fn total(&self) -> u64 {
-        self.input.saturating_add(self.output).saturating_add(self.others)
+    fn all(&self) -> Tokens {
+        self.before.and(self.turn)
+    }
+
+    fn total(&self) -> u64 {
+        let Tokens { input, output } = self.all();
+        input.unwrap_or(0).saturating_add(output.unwrap_or(0)).saturating_add(self.others)
     }
 }
 

@@ -29,8 +29,27 @@ pub(super) struct Said {
     /// What it thought, as the API wants it back.
     pub(super) thoughts: Vec<Value>,
     /// Tokens read and written, where the endpoint says.
-    pub(super) usage: (u64, u64),
-    pub(super) stop: Stop,
+    pub(super) usage: Tokens,
+    /// Why it stopped, once it has said so.
+    pub(super) stop: Option<Stop>,
+}
+
+/// Tokens read and written, as far as anybody has said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tokens {
+    pub(super) input: Option<u64>,
+    pub(super) output: Option<u64>,
+}
+
+impl Tokens {
+    /// With those of another turn.
+    pub(super) fn and(self, other: Self) -> Self {
+        let both = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.saturating_add(other)),
+            (one, other) => one.or(other),
+        };
+        Self { input: both(self.input, other.input), output: both(self.output, other.output) }
+    }
 }
 
 /// A tool that a model calls.
@@ -52,15 +71,16 @@ pub(super) struct CallResult {
 }
 
 /// Why a model stopped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     /// It was done, or calls tools.
-    #[default]
     Done,
     /// It may write no more.
     TooLong,
     /// It declines.
     Refusal,
+    /// Its server broke off, or pauses.
+    Broken,
 }
 
 impl Stop {
@@ -69,6 +89,7 @@ impl Stop {
         match word {
             "max_tokens" | "length" | "model_context_window_exceeded" => Self::TooLong,
             "refusal" | "content_filter" => Self::Refusal,
+            "error" | "pause_turn" | "insufficient_system_resource" => Self::Broken,
             _ => Self::Done,
         }
     }

@@ -5,7 +5,10 @@
 use std::{pin::pin, time::Duration};
 
 use agentbus::Fault;
-use reqwest::{Client, Response, header::ACCEPT};
+use reqwest::{
+    Client, Response,
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap},
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -13,7 +16,7 @@ use super::{
     api::{self, Allowed, Hearing},
     endpoint::Endpoint,
     reports::Reports,
-    talk::{Said, Talk},
+    talk::{Said, Talk, Tokens},
     tools::TOOLS,
     trouble,
 };
@@ -51,8 +54,15 @@ impl<'a> Chat<'a> {
         Ok(Self { client: web::client(endpoint.url.as_str())?, endpoint, headers, stall, most })
     }
 
-    /// One turn.
-    pub(super) async fn turn(&self, talk: &Talk, allowed: Allowed, secrets: &Secrets, reports: &mut Reports<'_>) -> Result<Said, Trouble> {
+    /// One turn. What it costs stands in `spent` as soon as it is known, however the turn ends.
+    pub(super) async fn turn(
+        &self,
+        talk: &Talk,
+        allowed: Allowed,
+        secrets: &Secrets,
+        reports: &mut Reports<'_>,
+        spent: &mut Tokens,
+    ) -> Result<Said, Trouble> {
         let request = api::request(self.endpoint.provider, &self.endpoint.model, talk, &TOOLS, allowed);
         let response = self.send(&request).await?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -64,9 +74,11 @@ impl<'a> Chat<'a> {
         let mut hearing = Hearing::new(self.endpoint.provider);
         while !hearing.over {
             let line = next(&mut body, reports).await?;
-            let Some(line) = line else { return Err(Side::Model.malformed("it ended in the middle").into()) };
+            let Some(line) = line else { return Err(cut_short(&headers, secrets).into()) };
             let before = hearing.said.text.len();
-            hearing.take(&line, secrets)?;
+            let taken = hearing.take(&line, secrets);
+            *spent = hearing.said.usage;
+            taken?;
             reports.grow(hearing.said.text.get(before..).unwrap_or_default());
             reports.due().await;
             if u64::try_from(hearing.size).unwrap_or(u64::MAX) > self.most {
@@ -87,6 +99,16 @@ impl<'a> Chat<'a> {
             Err(_) => Err(Side::Model.stalled(self.stall)),
         }
     }
+}
+
+/// A stream that ended before the model had; or something that was no stream at all.
+fn cut_short(headers: &HeaderMap, secrets: &Secrets) -> Fault {
+    let form = headers.get(CONTENT_TYPE).and_then(|form| form.to_str().ok()).unwrap_or("of no declared type");
+    let streams = ["text/event-stream", "application/x-ndjson"].iter().any(|stream| form.starts_with(stream));
+    if streams {
+        return Side::Model.malformed("it ended in the middle");
+    }
+    Side::Model.malformed(&format!("it ended in the middle, and is no stream but {}", secrets.hide(form)))
 }
 
 /// The next line. Meanwhile what has grown is reported.

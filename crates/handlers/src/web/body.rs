@@ -97,6 +97,8 @@ struct Held {
     start: usize,
     /// Up to where there is no end of it.
     seen: usize,
+    /// Whether something was given out.
+    begun: bool,
 }
 
 impl Held {
@@ -119,16 +121,26 @@ impl Held {
             return None;
         };
         let next = seen + end + 1;
-        let line = self.bytes.get(self.start..next).map(text);
+        let line = self.bytes.get(self.start..next).map(text).unwrap_or_default();
         (self.start, self.seen) = (next, next);
-        line
+        Some(self.unmarked(line))
     }
 
     /// The first bytes of what is left, which leaves nothing.
     fn take(&mut self, most: usize) -> String {
-        let Self { bytes, start, .. } = std::mem::take(self);
+        let (bytes, start) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.start));
+        self.seen = 0;
         let rest = bytes.get(start..).unwrap_or_default();
-        text(rest.get(..most).unwrap_or(rest))
+        self.unmarked(text(rest.get(..most).unwrap_or(rest)))
+    }
+
+    /// Without the mark of the byte order that a text may begin with, and which is none of it.
+    fn unmarked(&mut self, text: String) -> String {
+        let begun = std::mem::replace(&mut self.begun, true);
+        match text.strip_prefix('\u{feff}') {
+            Some(rest) if !begun => rest.to_owned(),
+            _ => text,
+        }
     }
 }
 
@@ -152,6 +164,13 @@ mod tests {
             assert_eq!(lines, ["one\n", "\n", "two and more\n"]);
             assert_eq!((held.len(), held.take(3), held.len()), (4, "res".to_owned(), 0));
         }
+    }
+
+    #[test]
+    fn a_mark_of_the_byte_order_is_none_of_the_text() {
+        let mut held = Held::default();
+        "\u{feff}one\n\u{feff}two\n".bytes().for_each(|byte| held.push(&[byte]));
+        assert_eq!(std::iter::from_fn(|| held.line()).collect::<Vec<_>>(), ["one\n", "\u{feff}two\n"]);
     }
 
     #[test]

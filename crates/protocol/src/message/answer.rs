@@ -111,3 +111,14 @@ pub struct Usage {
     #[serde(flatten)]
     pub extra: Extra,
 }
+
+impl Usage {
+    /// Without counts that JSON does not carry exactly (RFC 8259, section 6): a number that makes no sense is unknown.
+    #[must_use]
+    pub fn exact(mut self) -> Self {
+        let exact = |count: &u64| *count < 1 << 53;
+        self.input_tokens = self.input_tokens.filter(exact);
+        self.output_tokens = self.output_tokens.filter(exact);
+        self
+    }
+}

@@ -47,22 +47,27 @@ fn message(message: &Message) -> Value {
     }
 }
 
-/// Blocks come one after the other: what a delta adds to is the last one.
+/// A delta names the block that it adds to by its index; thoughts come one after the other.
 pub(super) fn hear(event: &Value, hearing: &mut Hearing) {
     match text_at(event, "/type") {
         "message_start" => used(event.pointer("/message/usage"), hearing),
         "content_block_start" => match text_at(event, "/content_block/type") {
             "tool_use" => {
                 let (id, name) = (text_at(event, "/content_block/id").to_owned(), text_at(event, "/content_block/name").to_owned());
+                hearing.blocks.push(count_at(event, "/index"));
                 hearing.call(Call { id, name, arguments: String::new() });
             }
-            "thinking" | "redacted_thinking" => hearing.said.thoughts.extend(event.get("content_block").cloned()),
+            "thinking" | "redacted_thinking" => {
+                let thought = event.get("content_block").cloned().unwrap_or_default();
+                hearing.size += thought.to_string().len();
+                hearing.said.thoughts.push(thought);
+            }
             _ => hearing.text(text_at(event, "/content_block/text")),
         },
         "content_block_delta" => delta(event, hearing),
         "message_delta" => {
             if let Some(word) = event.pointer("/delta/stop_reason").and_then(Value::as_str) {
-                hearing.said.stop = Stop::of(word);
+                hearing.said.stop = Some(Stop::of(word));
             }
             used(event.get("usage"), hearing);
         }
@@ -77,7 +82,9 @@ fn delta(event: &Value, hearing: &mut Hearing) {
         "input_json_delta" => {
             let piece = text_at(event, "/delta/partial_json");
             hearing.size += piece.len();
-            if let Some(call) = hearing.said.calls.last_mut() {
+            let block = count_at(event, "/index");
+            let at = hearing.blocks.iter().rposition(|begun| *begun == block);
+            if let Some(call) = at.and_then(|at| hearing.said.calls.get_mut(at)) {
                 call.arguments.push_str(piece);
             }
         }
@@ -102,9 +109,9 @@ fn used(usage: Option<&Value>, hearing: &mut Hearing) {
         .filter_map(|place| count_at(usage, place))
         .fold(0, u64::saturating_add);
     if let Some(input) = count_at(usage, "/input_tokens") {
-        hearing.said.usage.0 = input.saturating_add(cached);
+        hearing.said.usage.input = Some(input.saturating_add(cached));
     }
     if let Some(output) = count_at(usage, "/output_tokens") {
-        hearing.said.usage.1 = output;
+        hearing.said.usage.output = Some(output);
     }
 }

@@ -17,7 +17,10 @@ use super::{
     tools::Tool,
     trouble,
 };
-use crate::web::{Secrets, Side, Trouble};
+use crate::{
+    exec::process::MAX_LINE,
+    web::{Secrets, Side, Trouble},
+};
 
 /// How many tools a model calls in one turn at most.
 const CALLS: usize = 32;
@@ -45,37 +48,67 @@ pub(super) struct Hearing {
     pub(super) said: Said,
     /// Whether all of it has come.
     pub(super) over: bool,
-    /// How much was written, in bytes: text, thoughts and arguments.
+    /// How much was written, in bytes: text, thoughts and calls.
     pub(super) size: usize,
+    /// The data of an event that goes over several lines.
+    data: String,
+    /// The index under which each call was begun, where its API has such.
+    blocks: Vec<Option<u64>>,
 }
 
 impl Hearing {
     pub(super) fn new(provider: Provider) -> Self {
-        Self { provider, said: Said::default(), over: false, size: 0 }
+        Self { provider, said: Said::default(), over: false, size: 0, data: String::new(), blocks: Vec::new() }
     }
 
     /// Takes the next line of the stream.
     pub(super) fn take(&mut self, line: &str, secrets: &Secrets) -> Result<(), Trouble> {
-        let data = match self.provider {
-            Provider::Ollama => line.trim(),
-            // Server-sent events: the name of an event stands in its data, too; the rest is comments and pauses.
-            Provider::Anthropic | Provider::OpenAi => line.strip_prefix("data:").unwrap_or_default().trim(),
-        };
+        match self.provider {
+            Provider::Ollama if line.trim().is_empty() => Ok(()),
+            Provider::Ollama => self.hear(&parsed(line)?, secrets),
+            // Server-sent events: the name of an event stands in its data, too; the rest is comments.
+            Provider::Anthropic | Provider::OpenAi => match line.strip_prefix("data:") {
+                Some(data) => self.data(data.trim(), secrets),
+                None if line.trim().is_empty() && !self.data.is_empty() => {
+                    let event = parsed(&std::mem::take(&mut self.data))?;
+                    self.hear(&event, secrets)
+                }
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Takes a line of data. It nearly always is a whole event; where it is none, more of it follows, up to an empty line.
+    fn data(&mut self, data: &str, secrets: &Secrets) -> Result<(), Trouble> {
         if data.is_empty() {
             return Ok(());
         }
         if data == "[DONE]" {
-            self.over = true;
-            return Ok(());
+            self.over = self.said.stop.is_some();
+            let early = || Side::Model.malformed("it is over, and does not say why the model stopped").into();
+            return if self.over { Ok(()) } else { Err(early()) };
         }
-        let event: Value = serde_json::from_str(data).map_err(|error| Side::Model.malformed(&error.to_string()))?;
+        if self.data.is_empty()
+            && let Ok(event) = serde_json::from_str(data)
+        {
+            return self.hear(&event, secrets);
+        }
+        if self.data.len() + data.len() > MAX_LINE {
+            return Err(Side::Model.malformed(&format!("an event is longer than {MAX_LINE} bytes")).into());
+        }
+        self.data.push_str(data);
+        self.data.push('\n');
+        Ok(())
+    }
+
+    fn hear(&mut self, event: &Value, secrets: &Secrets) -> Result<(), Trouble> {
         if event.get("error").is_some_and(|error| !error.is_null()) {
-            return Err(trouble::said(&event, secrets));
+            return Err(trouble::said(event, secrets));
         }
         match self.provider {
-            Provider::Anthropic => anthropic::hear(&event, self),
-            Provider::OpenAi => openai::hear(&event, self)?,
-            Provider::Ollama => ollama::hear(&event, self),
+            Provider::Anthropic => anthropic::hear(event, self),
+            Provider::OpenAi => openai::hear(event, self)?,
+            Provider::Ollama => ollama::hear(event, self),
         }
         if self.said.calls.len() > CALLS {
             return Err(Fault::fail("bad_tool_calls", format!("the model called more than {CALLS} tools at once")).into());
@@ -89,9 +122,13 @@ impl Hearing {
     }
 
     fn call(&mut self, call: Call) {
-        self.size += call.arguments.len();
+        self.size += call.id.len() + call.name.len() + call.arguments.len();
         self.said.calls.push(call);
     }
+}
+
+fn parsed(text: &str) -> Result<Value, Fault> {
+    serde_json::from_str(text).map_err(|error| Side::Model.malformed(&error.to_string()))
 }
 
 /// A text in an event; empty where there is none.
@@ -143,7 +180,7 @@ mod tests {
         let hearing = heard(Provider::OpenAi, &lines.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
         let read: Vec<_> = hearing.said.calls.iter().map(|call| (call.id.as_str(), call.object())).collect();
         assert_eq!(read, [("a", json!({ "x": 1 })), ("b", json!({}))]);
-        assert_eq!(hearing.size, 9);
+        assert_eq!(hearing.size, "a".len() + "b".len() + 2 * "ask".len() + 9);
     }
 
     #[test]
@@ -151,7 +188,40 @@ mod tests {
         let most = u64::MAX;
         let usage = format!("{{\"input_tokens\":1,\"cache_creation_input_tokens\":{most},\"cache_read_input_tokens\":{most}}}");
         let hearing = heard(Provider::Anthropic, &[&format!("data: {{\"type\":\"message_delta\",\"usage\":{usage}}}")]).unwrap();
-        assert_eq!(hearing.said.usage.0, most);
+        assert_eq!(hearing.said.usage.input, Some(most));
+    }
+
+    #[test]
+    fn an_event_may_go_over_several_lines() {
+        let lines = [
+            "data: {\"choices\":[{\"index\":0,",
+            "data: \"delta\":{\"content\":\"x\"}}]}",
+            "",
+            "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"y\"}}]}",
+        ];
+        assert_eq!(heard(Provider::OpenAi, &lines).unwrap().said.text, "x", "and another answer than the first is none of it");
+        assert_eq!(heard(Provider::OpenAi, &["data: {oops", ""]).unwrap_err().fault.code(), "bad_response");
+    }
+
+    #[test]
+    fn calls_are_told_apart_by_their_index() {
+        let begin = |index: u32| {
+            format!(
+                "data: {{\"type\":\"content_block_start\",\"index\":{index},\"content_block\":{{\"type\":\"tool_use\",\"id\":\"{index}\",\"name\":\"ask\"}}}}"
+            )
+        };
+        let piece = |index: u32, piece: &str| json!({"type": "content_block_delta", "index": index, "delta": {"type": "input_json_delta", "partial_json": piece}});
+        let piece = |index, json| format!("data: {}", piece(index, json));
+        let lines = [begin(1), begin(2), piece(1, "{\"x\":"), piece(2, "{}"), piece(1, "1}")];
+        let hearing = heard(Provider::Anthropic, &lines.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+        assert_eq!(hearing.said.calls.iter().map(Call::object).collect::<Vec<_>>(), [json!({ "x": 1 }), json!({})]);
+    }
+
+    #[test]
+    fn a_stream_that_is_over_says_why_the_model_stopped() {
+        assert_eq!(heard(Provider::OpenAi, &["data: [DONE]"]).unwrap_err().fault.code(), "bad_response");
+        let stopped = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}";
+        assert!(heard(Provider::OpenAi, &[stopped, "data: [DONE]"]).unwrap().over);
     }
 
     #[test]

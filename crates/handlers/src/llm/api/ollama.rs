@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Allowed, Hearing, count_at, function, text_at};
 use crate::llm::{
-    talk::{Call, Message, Stop, Talk},
+    talk::{Call, Message, Stop, Talk, Tokens},
     tools::Tool,
 };
 
@@ -52,7 +52,8 @@ pub(super) fn hear(event: &Value, hearing: &mut Hearing) {
     }
     if event.get("done").and_then(Value::as_bool) == Some(true) {
         hearing.over = true;
-        hearing.said.stop = Stop::of(text_at(event, "/done_reason"));
-        hearing.said.usage = (count_at(event, "/prompt_eval_count").unwrap_or(0), count_at(event, "/eval_count").unwrap_or(0));
+        // Older versions give no reason.
+        hearing.said.stop = Some(Stop::of(text_at(event, "/done_reason")));
+        hearing.said.usage = Tokens { input: count_at(event, "/prompt_eval_count"), output: count_at(event, "/eval_count") };
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Allowed, Hearing, count_at, function, text_at};
 use crate::{
     llm::{
-        talk::{Call, Message, Stop, Talk},
+        talk::{Call, Message, Stop, Talk, Tokens},
         tools::Tool,
     },
     web::Side,
@@ -58,16 +58,20 @@ fn messages(message: &Message) -> Vec<Value> {
 /// `bad_response` for a piece of a call that was never begun.
 pub(super) fn hear(event: &Value, hearing: &mut Hearing) -> Result<(), Fault> {
     if let (Some(input), Some(output)) = (count_at(event, "/usage/prompt_tokens"), count_at(event, "/usage/completion_tokens")) {
-        hearing.said.usage = (input, output);
+        hearing.said.usage = Tokens { input: Some(input), output: Some(output) };
     }
-    hearing.text(text_at(event, "/choices/0/delta/content"));
+    // One answer is asked for, which is the first; a server may send others.
+    let choices = event.get("choices").and_then(Value::as_array);
+    let first = |choice: &&Value| count_at(choice, "/index").unwrap_or(0) == 0;
+    let Some(choice) = choices.and_then(|choices| choices.iter().find(first)) else { return Ok(()) };
+    hearing.text(text_at(choice, "/delta/content"));
     // Thoughts, as some servers show them, are not wanted back.
-    hearing.size += text_at(event, "/choices/0/delta/reasoning_content").len();
-    for piece in event.pointer("/choices/0/delta/tool_calls").and_then(Value::as_array).into_iter().flatten() {
+    hearing.size += text_at(choice, "/delta/reasoning_content").len();
+    for piece in choice.pointer("/delta/tool_calls").and_then(Value::as_array).into_iter().flatten() {
         call(piece, hearing)?;
     }
-    if let Some(word) = event.pointer("/choices/0/finish_reason").and_then(Value::as_str) {
-        hearing.said.stop = Stop::of(word);
+    if let Some(word) = choice.get("finish_reason").and_then(Value::as_str) {
+        hearing.said.stop = Some(Stop::of(word));
     }
     Ok(())
 }
