@@ -131,7 +131,10 @@ pub fn decide(fold: &Fold, kin: &Kin, now: &Now, policy: &Policy) -> Next {
         None => None,
     };
     if crashes(fold, gives_up.as_ref()) >= MOST_CRASHES {
-        let message = format!("It took down what ran it {MOST_CRASHES} times.{}", tried(fold, gives_up.as_ref()));
+        let message = format!(
+            "What had it crashed, or was not heard of until its lease ran out, {MOST_CRASHES} times.{}",
+            tried(fold, gives_up.as_ref())
+        );
         return close(Reason::Dead, "crashed", message).hint(SEE_ATTEMPTS);
     }
     // With failover each candidate has its attempts; who is done is passed over when it is routed again.

@@ -265,6 +265,27 @@ fn a_name_that_the_bus_does_not_know_becomes_known_by_waiting() {
 }
 
 #[test]
+fn a_question_that_nobody_waits_for_is_withdrawn() {
+    let house = House::open();
+    let id = house.post("Deploy it.");
+    house.alice(&["take", &id]);
+    let asking = Process::start(&mut house.repository.command(&["inbox", "ask", &id, "Where to?", "--as", "alice"]));
+    let state = |wanted: &str| {
+        eventually(wanted, || {
+            let record = house.json(&["status", "--json", &id]);
+            if record["state"] == wanted { Ok(()) } else { Err(record) }
+        });
+    };
+    state("waiting");
+    asking.signal("INT");
+    let left = asking.finish();
+    assert!(left.stderr.contains("error[interrupted]") && left.stderr.contains("withdrawn"), "{left:?}");
+    state("working");
+    house.alice(&["answer", &id, "Deployed."]);
+    assert_eq!(house.ended(&id), "completed");
+}
+
+#[test]
 fn alice_asks_back_and_bob_replies() {
     let house = House::open();
     let id = house.post("Deploy it.");

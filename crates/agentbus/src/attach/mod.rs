@@ -30,7 +30,7 @@ const AT_ONCE: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AttachmentError {
     /// A piece is not kept, or not any more.
-    #[error("{name}: its piece {piece} is not kept any more")]
+    #[error("{name}: its piece {piece} is not there")]
     Missing {
         /// The attachment.
         name: String,

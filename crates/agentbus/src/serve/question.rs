@@ -111,8 +111,8 @@ impl Task {
         let mut letters = self.voice().open_box(self.id()).await?;
         let until_deadline = Duration::try_from(self.assignment().deadline.duration_since(Timestamp::now())).unwrap_or_default();
         let within = inquiry.within.unwrap_or(until_deadline).min(until_deadline);
-        let number = self.put_question(&inquiry, within).await?;
-        let mut open = Open { task: self, number, settled: false };
+        let mut open = self.put_question(&inquiry, within).await?;
+        let number = open.number;
         let (give_up, mut silence) = (Instant::now() + within, SILENCE);
         let mut look_at = Instant::now() + silence;
         loop {
@@ -152,7 +152,7 @@ impl Task {
     }
 
     /// Asks, under a number that nothing else has asked under: another process may ask about the same attempt.
-    async fn put_question(&self, inquiry: &Inquiry, within: Duration) -> Result<u32, Error> {
+    async fn put_question(&self, inquiry: &Inquiry, within: Duration) -> Result<Open<'_>, Error> {
         let assign = self.assignment();
         loop {
             let number = self.next_question()?;
@@ -167,10 +167,15 @@ impl Task {
                 timeout_ms: u64::try_from(within.as_millis()).ok().map(|ms| ms.max(1)),
                 extra: Extra::new(),
             };
-            let seq = self.bus.publish(&self.subject(Kind::Question)?, Message::Question(question)).await?;
-            if self.voice().verdict(self.id(), seq).await != Some(Verdict::Duplicate) {
-                return Ok(number);
+            // From here on it may be asked: whoever stops waiting in the middle of this has asked it, too.
+            let mut open = Open { task: self, number, settled: false };
+            let asked = self.bus.publish(&self.subject(Kind::Question)?, Message::Question(question)).await;
+            open.settled = asked.as_ref().is_err_and(|error| error.code() != "unavailable");
+            if self.voice().verdict(self.id(), asked?).await != Some(Verdict::Duplicate) {
+                return Ok(open);
             }
+            // Another process has asked under this number: its question stays.
+            open.settled = true;
         }
     }
 

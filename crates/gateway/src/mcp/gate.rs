@@ -30,8 +30,14 @@ const SESSIONS: usize = 64;
 /// The largest request, in bytes: more than any bus takes.
 pub(super) const LARGEST: usize = 16 << 20;
 
-/// How much of requests is read at once, in KiB. Small ones find room beside a few large ones that are slow.
+/// How much of requests is read at once, in KiB.
 const AT_ONCE: usize = 64 << 10;
+
+/// The largest small request, in bytes. Small ones find room beside large ones that are slow.
+const SMALL: usize = 64 << 10;
+
+/// How much of small requests is read at once, in KiB.
+const SMALL_AT_ONCE: usize = 16 << 10;
 
 /// How long a request may take to come in, the wait for room included.
 const COMING: Duration = Duration::from_secs(30);
@@ -40,6 +46,7 @@ const COMING: Duration = Duration::from_secs(30);
 pub(super) struct Gate {
     sessions: Arc<LocalSessionManager>,
     reading: Semaphore,
+    reading_small: Semaphore,
     opening: Opening,
 }
 
@@ -52,7 +59,8 @@ struct Place<'a>(&'a Opening);
 
 impl Gate {
     pub(super) fn new(sessions: Arc<LocalSessionManager>) -> Arc<Self> {
-        Arc::new(Self { sessions, reading: Semaphore::new(AT_ONCE), opening: Opening::default() })
+        let (reading, reading_small) = (Semaphore::new(AT_ONCE), Semaphore::new(SMALL_AT_ONCE));
+        Arc::new(Self { sessions, reading, reading_small, opening: Opening::default() })
     }
 
     /// Reads a request whole, when there is room for it.
@@ -69,7 +77,8 @@ impl Gate {
             let _ = timeout_at(until, body.into_data_stream().for_each(|_| async {})).await;
             return Err(too_large());
         }
-        let room = self.reading.acquire_many(u32::try_from(length.div_ceil(1 << 10).max(1)).unwrap_or(u32::MAX));
+        let reading = if length <= SMALL { &self.reading_small } else { &self.reading };
+        let room = reading.acquire_many(u32::try_from(length.div_ceil(1 << 10).max(1)).unwrap_or(u32::MAX));
         let Ok(Ok(_room)) = timeout_at(until, room).await else {
             return Err(busy("too much is being read at once: try again later"));
         };
@@ -140,16 +149,16 @@ mod tests {
     #[tokio::test]
     async fn so_much_is_read_at_once_and_no_more() {
         let gate = Gate::new(Arc::default());
+        let large = vec![b'x'; SMALL + 1];
         let mut reading: Vec<_> = (0..4).map(|_| Box::pin(gate.read(endless()))).collect();
-        assert!(reading.iter_mut().take(3).all(|read| read.now_or_never().is_none()));
-        assert!(gate.read(post(Body::from("{}"))).now_or_never().unwrap().is_ok(), "a small one finds room");
-        assert!(reading.last_mut().unwrap().now_or_never().is_none());
+        assert!(reading.iter_mut().all(|read| read.now_or_never().is_none()));
         assert_eq!(gate.reading.available_permits(), 0);
-        let mut waiting = Box::pin(gate.read(post(Body::from("{}"))));
+        assert!(gate.read(post(Body::from("{}"))).now_or_never().unwrap().is_ok(), "a small one finds room");
+        let mut waiting = Box::pin(gate.read(post(Body::from(large.clone()))));
         assert!(waiting.as_mut().now_or_never().is_none(), "there is no room");
         drop(reading);
         let read = waiting.await.unwrap();
-        assert_eq!(to_bytes(read.into_body(), 10).await.unwrap(), "{}");
+        assert_eq!(to_bytes(read.into_body(), LARGEST).await.unwrap(), large);
     }
 
     #[tokio::test]

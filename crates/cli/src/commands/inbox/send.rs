@@ -8,7 +8,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Desk;
-use crate::{commands::progress::object, failure::Failure, options::duration, printer, show};
+use crate::{
+    commands::{progress::object, told_to_stop},
+    failure::{Exit, Failure},
+    options::duration,
+    printer, show,
+};
 
 /// Options of `inbox progress`.
 #[derive(Debug, Args)]
@@ -158,7 +163,15 @@ impl Ask {
         let mut inquiry = Inquiry::new(crate::commands::text(self.text).await?).choices(self.choices);
         inquiry.default = self.default.map(Value::from);
         inquiry.within = self.wait;
-        let replied = taken.question(inquiry).await?;
+        let replied = tokio::select! {
+            replied = taken.question(inquiry) => replied?,
+            // The question is dropped by now, and so nobody is to reply to it.
+            stop = told_to_stop() => {
+                stop?;
+                return Err(Failure::new(Exit::Ended, "interrupted", "you wait for a reply no longer; the question is withdrawn")
+                    .hint(format!("It is still in your hands: agentbus status {}", self.id)));
+            }
+        };
         if *json {
             printer::json(
                 &json!({ "id": self.id, "question": replied.question, "reply": replied.value, "by_default": replied.by_default }),

@@ -88,8 +88,8 @@ impl Finding {
     }
 
     pub(super) fn no_piece(id: QueryId, seq: u64, piece: Checksum) -> Self {
-        let message = format!("it refers to the piece {piece} of an attachment, which is not kept");
-        let hint = "Somebody removed it past the bus, or the server lost it: see the server's log, and the last backup.";
+        let message = format!("it refers to the piece {piece} of an attachment, which is not there");
+        let hint = "Whoever posted it never stored it, somebody removed it past the bus, or the server lost it: see who posted it, and the last backup.";
         Self { code: "attachment_missing", id: Some(id), seq, to_seq: None, message, hint }
     }
 
