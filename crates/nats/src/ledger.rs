@@ -34,6 +34,9 @@ pub struct Ledger {
     limits: Limits,
 }
 
+/// How long to wait for the reason why nobody took a message, or answered.
+const GLANCE: Duration = Duration::from_secs(1);
+
 /// Where the stream keeps how many bytes it may take, the reserve included.
 pub(crate) const ALLOWED: &str = "agentbus.max_bytes";
 
@@ -101,7 +104,7 @@ fn same(some: &[String], others: &[String]) -> bool {
 
 /// Why nobody took a message that belongs into the ledger.
 pub(crate) async fn not_taken(connection: &Connection, error: Error) -> Error {
-    match info(connection).await {
+    match glance(connection).await {
         Ok(info) if same(&info.config.subjects, &ending_only(connection)) => {
             Error::new(Kind::StorageFull, "it takes no new queries, and only ends those that it has")
         }
@@ -111,7 +114,13 @@ pub(crate) async fn not_taken(connection: &Connection, error: Error) -> Error {
 
 /// Why nobody answers for the ledger.
 pub(crate) async fn unserved(connection: &Connection, detail: &str) -> Error {
-    missing(info(connection).await, Error::new(Kind::NoLedger, detail))
+    missing(glance(connection).await, Error::new(Kind::NoLedger, detail))
+}
+
+/// The stream as it stands, for a reason that is not worth a long wait.
+async fn glance(connection: &Connection) -> Result<Info, Error> {
+    let waited = tokio::time::timeout(GLANCE, info(connection)).await;
+    waited.unwrap_or_else(|_| Err(Error::new(Kind::Unavailable, format!("nothing is known of the ledger within {GLANCE:?}"))))
 }
 
 /// That there is no ledger, where the server says so, or may not be asked. Otherwise it is only just starting or
