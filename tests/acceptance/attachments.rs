@@ -190,6 +190,9 @@ async fn what_an_archived_record_refers_to_is_still_there() {
         if pages.is_empty() && archived.pages().count() > 0 { Ok(()) } else { Err(pages.len().to_string()) }
     })
     .await;
+    let long_after = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(49);
+    let store = Blobs::of(client.connection().clone());
+    assert_eq!(nats::Unclaimed::new(store).sweep(long_after).await.expect("looked"), 0);
     let record = client.status(ended.id).await.expect("its record");
     let posted: Query = serde_json::from_value(record.query).expect("a query");
     for attachment in posted.attachments.iter().chain(&record.answer.expect("an answer").attachments) {

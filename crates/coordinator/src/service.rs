@@ -64,7 +64,7 @@ impl Coordinator {
         let feed = feed::start(connection.clone(), &tasks, stop.clone()).await?;
         let (events, inbox) = mpsc::channel(WAITING);
         let (serving, served) = oneshot::channel();
-        let pieces = Pieces::open(&connection, ledger.limits(), options.retention, &tasks);
+        let pieces = Pieces::open(&connection, ledger.limits(), options.retention, &tasks, stop.clone());
         let effects = Effects::start(connection, events, tasks.clone());
         let policy = Policy { largest: effects.connection.max_body(), ..options.policy };
         // 74 random bits.

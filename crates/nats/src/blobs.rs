@@ -21,15 +21,15 @@ use async_nats::{
 };
 use bytes::Bytes;
 use futures::StreamExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use protocol::{Checksum, MAX_TIMEOUT_MS, QueryId, message::MAX_PIECE};
 
 use crate::{
     Connection, Error, Kind, Limits, Stored, append::EXPECTED_LAST, archive::overwrite, connect::ANSWER, convert, ledger::no_room,
 };
 
-/// How much longer than its record a piece is kept: for uploads that come before the query itself.
-const SLACK: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long before its message a piece may have been stored: so much longer than its record it is kept.
+pub(crate) const SLACK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The store of attachments of a bus. Cloning is cheap.
 #[derive(Clone, Debug)]
@@ -90,7 +90,8 @@ impl Blobs {
         updated.map(drop).map_err(|error| unavailable(&error))
     }
 
-    /// Stores a piece. One that is there already is left as it is.
+    /// Stores a piece. One that is there already is left as it is, unless it is damaged, or so old that its message may come
+    /// too late for it ([`crate::Unclaimed`]).
     ///
     /// # Errors
     /// `payload_too_large`, `storage_full`: it is not stored. `unavailable`: nobody knows, and it may be put again.
@@ -99,18 +100,38 @@ impl Blobs {
         if bytes.len() > most {
             return Err(Error::new(Kind::PayloadTooLarge, format!("a piece of {} bytes, and at most {most} are taken", bytes.len())));
         }
-        let stored = match self.store(id, checksum, bytes).await {
+        let stored = match self.store(id, checksum, bytes, 0).await {
             Err(error) if error.kind() == Kind::NoLedger => {
                 self.make().await?;
-                self.store(id, checksum, bytes).await
+                self.store(id, checksum, bytes, 0).await
             }
             stored => stored,
         };
-        stored.map(drop).map_err(|error| match error.kind() {
+        let stored = stored.map_err(|error| match error.kind() {
             // It was there a moment ago: its cluster is electing.
             Kind::NoLedger => unavailable(&error),
             _ => error,
-        })
+        })?;
+        match stored {
+            Stored::At(_) => Ok(()),
+            Stored::Refused => self.renew(id, checksum, bytes).await,
+        }
+    }
+
+    /// Puts a piece in the place of the one that is there, if that is not as good.
+    async fn renew(&self, id: QueryId, checksum: &Checksum, bytes: &Bytes) -> Result<(), Error> {
+        let stream = self.stream().await?;
+        let there = stream.get_last_raw_message_by_subject(&self.connection.space().blob(id, checksum)).await;
+        let there = there.map_err(|error| unavailable(&error))?;
+        let age = Timestamp::now().duration_since(convert::timestamp(there.time));
+        if Checksum::of(&there.payload) == *checksum && age < SignedDuration::try_from(SLACK).unwrap_or_default() {
+            return Ok(());
+        }
+        match self.store(id, checksum, bytes, there.sequence).await? {
+            Stored::At(_) => overwrite(&stream, there.sequence).await,
+            // Somebody else has just done so.
+            Stored::Refused => Ok(()),
+        }
     }
 
     /// The bytes of a piece; none, if there is no such piece.
@@ -138,8 +159,14 @@ impl Blobs {
     /// # Errors
     /// `unavailable`: some may be left; it may be done again.
     pub async fn erase(&self, id: QueryId) -> Result<usize, Error> {
+        self.erase_upto(id, u64::MAX).await
+    }
+
+    /// The same of what was stored up to a sequence.
+    pub(crate) async fn erase_upto(&self, id: QueryId, upto: u64) -> Result<usize, Error> {
         let mut seqs = Vec::new();
         self.read(self.connection.space().blobs_of(id), false, |piece| seqs.push(piece.seq)).await?;
+        seqs.retain(|seq| *seq <= upto);
         let stream = self.stream().await?;
         for seq in &seqs {
             overwrite(&stream, *seq).await?;
@@ -155,9 +182,13 @@ impl Blobs {
         self.read(self.connection.space().all_blobs(), bytes, each).await
     }
 
-    async fn store(&self, id: QueryId, checksum: &Checksum, bytes: &Bytes) -> Result<Stored, Error> {
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    async fn store(&self, id: QueryId, checksum: &Checksum, bytes: &Bytes, last: u64) -> Result<Stored, Error> {
         let mut headers = HeaderMap::new();
-        headers.insert(EXPECTED_LAST, HeaderValue::from(0_u64));
+        headers.insert(EXPECTED_LAST, HeaderValue::from(last));
         self.connection.store(self.connection.space().blob(id, checksum), headers, bytes.to_vec()).await
     }
 

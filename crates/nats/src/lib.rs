@@ -35,6 +35,7 @@ pub mod server;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod unclaimed;
 mod verify;
 
 pub use address::public;
@@ -56,4 +57,5 @@ pub use reader::{Reader, Sealed, Start, Step};
 pub use replay::{Replay, Seen};
 pub use room::Room;
 pub use survey::Survey;
+pub use unclaimed::Unclaimed;
 pub use verify::{Account, Gap};

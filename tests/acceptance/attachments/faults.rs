@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use agentbus::{Agent, Attachment, Done, Query, QueryId, State, Task};
 use bytes::Bytes;
-use nats::Blobs;
+use jiff::{SignedDuration, Timestamp};
+use nats::{Blobs, Unclaimed};
 use protocol::{Checksum, DIGEST_HEADER, RECORD_HEADER, message::MAX_PIECE};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -48,6 +49,13 @@ async fn a_piece_that_somebody_changed_is_told() {
     let mut intact = Vec::new();
     store.verify(true, |piece| intact.push(piece.is_intact)).await.expect("the store is read");
     assert_eq!(intact, [false; 4]);
+    // Who still has it puts it right.
+    let mut again = Query { attachments: Vec::new(), ..query.clone() };
+    client.attach(&mut again, "0", bytes(2, 2 << 20).as_slice()).await.expect("stored");
+    assert_eq!(client.fetch(attachment).await.expect("it is whole").len(), 2 << 20);
+    intact.clear();
+    store.verify(true, |piece| intact.push(piece.is_intact)).await.expect("the store is read");
+    assert_eq!(intact, [true; 4], "what was damaged is gone");
 
     // Each piece is right, and the whole is not what was meant.
     let whole = stored(&client, &bytes(3, 2 << 20)).await.attachments.remove(0);
@@ -153,6 +161,28 @@ async fn a_full_store_is_told_and_what_is_small_still_goes() {
     let freed = Blobs::of(client.connection().clone()).erase(large.id.expect("an id")).await.expect("freed");
     assert!(freed > 0);
     assert_eq!(asking.ended().await.expect("it ends").state, State::Completed);
+}
+
+#[tokio::test]
+async fn what_was_stored_for_a_query_that_never_came_is_dropped_after_two_days() {
+    let bus = TestBus::start().await;
+    let (_agent, _serving) = bus.serve(Agent::new(name("echo")), echo).await;
+    let client = bus.client("alice").await;
+    let (claimed, broken) = (stored(&client, &bytes(9, 1 << 20)).await, stored(&client, &bytes(10, 1 << 20)).await);
+    client.ask(claimed.clone()).await.expect("posted").ended().await.expect("it ends");
+    let store = Blobs::of(client.connection().clone());
+    let ids = async || {
+        let mut ids = Vec::new();
+        store.verify(false, |piece| ids.push(piece.id)).await.expect("the store is read");
+        ids.dedup();
+        ids
+    };
+    let mut unclaimed = Unclaimed::new(store.clone());
+    let in_hours = |hours| Timestamp::now() + SignedDuration::from_hours(hours);
+    assert_eq!(unclaimed.sweep(in_hours(47)).await.expect("looked"), 0, "its query may still come");
+    assert_eq!(unclaimed.sweep(in_hours(49)).await.expect("looked"), 1);
+    assert_eq!(ids().await, [claimed.id.expect("an id")]);
+    assert_eq!(client.fetch(&broken.attachments[0]).await.expect_err("it is gone").code(), "attachment_missing");
 }
 
 #[tokio::test]

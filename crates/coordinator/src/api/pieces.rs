@@ -4,21 +4,25 @@
 //! checksum that its bytes have, and a caller gets one only by its checksum. Work is bounded: a call is one piece, and
 //! only so many are under way at once. Nothing is taken for a record that was erased.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use ledger::Retention;
-use nats::{Archive, Blobs, Call, Connection, Kind, Limits};
+use nats::{Archive, Blobs, Call, Connection, Kind, Limits, Unclaimed};
 use protocol::{Checksum, DIGEST_HEADER, Problem, QueryId, RECORD_HEADER};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{read, reply};
 use crate::{crash, service::Service};
 
 /// Pieces that may be under way at once; with 512 KiB each, that is 8 MiB of bytes.
 const AT_ONCE: usize = 16;
+
+/// The time between looks for pieces of no record.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
 
 /// The store of attachments, and who may use it at this moment.
 #[derive(Clone, Debug)]
@@ -35,16 +39,18 @@ struct Which {
 }
 
 impl Pieces {
-    /// The store of a bus whose records are kept for so long.
-    pub(crate) fn open(connection: &Connection, limits: Limits, retention: Retention, tasks: &TaskTracker) -> Self {
+    /// The store of a bus whose records are kept for so long. It is looked after until `stop`.
+    pub(crate) fn open(
+        connection: &Connection,
+        limits: Limits,
+        retention: Retention,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
         let keep = retention.hot.saturating_add(retention.keep).try_into().unwrap_or_default();
         let blobs = Blobs::new(connection.clone(), limits, keep);
         let there = blobs.clone();
-        tasks.spawn(async move {
-            if let Err(error) = there.tend().await {
-                tracing::warn!(%error, "how long attachments are kept was not changed");
-            }
-        });
+        tasks.spawn(async move { stop.run_until_cancelled(look_after(there)).await });
         Self { blobs, connection: connection.clone(), room: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
@@ -68,6 +74,20 @@ impl Pieces {
             return Err(read::erased(id, tombstone));
         }
         Ok(json!({ "record": id, "digest": checksum }))
+    }
+}
+
+/// Gives the store the age that is wanted now, and drops again and again what no record has claimed.
+async fn look_after(blobs: Blobs) {
+    if let Err(error) = blobs.tend().await {
+        tracing::warn!(%error, "how long attachments are kept was not changed");
+    }
+    let mut unclaimed = Unclaimed::new(blobs);
+    loop {
+        if let Err(error) = unclaimed.sweep(Timestamp::now()).await {
+            tracing::debug!(%error, "whether there are attachments of no record cannot be learnt now");
+        }
+        tokio::time::sleep(SWEEP).await;
     }
 }
 
