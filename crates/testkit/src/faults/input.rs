@@ -188,18 +188,17 @@ pub(super) async fn hostile(site: &Site) -> Result<(), String> {
 pub(super) async fn identities(site: &Site) -> Result<(), String> {
     let (carol, dave) = (site.plain("id-carol").await, site.plain("id-dave").await);
     for (id, code) in [("", "an empty id"), ("no-uuid", "no UUID"), ("0190A0A0-0000-7000-8000-000000000001", "upper case")] {
-        let told = carol.call("post", with_id(&carol, id)).await?;
+        let told = answered(&carol, with_id(&carol, id)).await?;
         expect(told["error"]["code"].is_string(), || format!("{code} was taken: {told}"))?;
     }
     let mut bare = with_id(&carol, "x");
     if let Some(bare) = bare.as_object_mut() {
         bare.remove("id");
     }
-    let (one, other) = (carol.call("post", bare.clone()).await?, carol.call("post", bare).await?);
+    let (one, other) = (answered(&carol, bare.clone()).await?, answered(&carol, bare).await?);
     expect(one["id"].is_string() && one["id"] != other["id"], || format!("ids are minted: {one} {other}"))?;
     // Two requesters, one id, at the same moment: one of them wins, the other one is told.
-    let ask = Ask::new("worker", "echo mine");
-    let (mine, hers) = tokio::join!(carol.post(&ask), dave.post(&ask));
+    let (ask, mine, hers) = both(&carol, &dave).await;
     let stored = [&mine, &hers].iter().filter(|sent| matches!(sent, Sent::Stored(_))).count();
     expect(stored == 1, || format!("one id was stored {stored} times: {mine:?} {hers:?}"))?;
     let winner = if matches!(mine, Sent::Stored(_)) { &carol } else { &dave };
@@ -208,6 +207,31 @@ pub(super) async fn identities(site: &Site) -> Result<(), String> {
     // The id in the body is not the one in the subject.
     let id = mint();
     stored_mismatch(&carol, &id).await
+}
+
+/// What the API answers to a post. Another fault may keep it away for a while.
+async fn answered(plain: &Plain, body: Value) -> Result<Value, String> {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match plain.call("post", body.clone()).await {
+            Ok(told) if told["error"]["code"] != "unavailable" => return Ok(told),
+            told if tokio::time::Instant::now() > until => return Err(format!("a post was not answered: {told:?}")),
+            _ => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+/// Two post under one id at once, until it is known of both what became of it: nobody knows while a server is away.
+async fn both(one: &Plain, other: &Plain) -> (Ask, Sent, Sent) {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let ask = Ask::new("worker", "echo mine");
+        let (first, second) = tokio::join!(one.post(&ask), other.post(&ask));
+        let is_known = ![&first, &second].iter().any(|sent| matches!(sent, Sent::Unknown(_)));
+        if is_known || tokio::time::Instant::now() > until {
+            return (ask, first, second);
+        }
+    }
 }
 
 fn with_id(plain: &Plain, id: &str) -> Value {
