@@ -38,7 +38,14 @@ async fn a_plain_request_gets_its_answer() {
 
     let mut again: Value = serde_json::from_str(&query).expect("JSON");
     again["id"] = json!(id);
-    assert_eq!(call(&client, "post", again.to_string()).await["error"]["code"], json!("conflict"), "the body has an id now: other content");
+    let repeated = call(&client, "post", again.to_string()).await;
+    assert_eq!(
+        (&repeated["seq"], &repeated["repeated"]),
+        (&posted["seq"], &json!(true)),
+        "the id that it got names the same query: {repeated:#}"
+    );
+    again["payload"]["query"] = json!("goodbye");
+    assert_eq!(call(&client, "post", again.to_string()).await["error"]["code"], json!("conflict"));
 }
 
 #[tokio::test]

@@ -76,6 +76,10 @@ async fn one_id_is_one_query() {
     assert!(again.receipt().repeated && again.receipt().seq == seq);
     assert_eq!(again.ended().await.expect("it has ended").answer, answer);
     assert_eq!(alice.ask(query("alice", "other", id)).await.expect_err("another content").code(), "conflict");
+    // What went out without an id may be sent again under the one that it got.
+    let minted = alice.post(Query::new(name("alice"), "request", "minted")).await.expect("posted");
+    let again = alice.post(query("alice", "minted", minted.id)).await.expect("the same query");
+    assert_eq!((again.seq, again.repeated), (minted.seq, true));
     assert_eq!(bob.ask(query("bob", "hello", id)).await.expect_err("another requester").code(), "conflict");
 
     // Past the compare-and-set, as a plain client may do it: the second requester gets an ending of his own.

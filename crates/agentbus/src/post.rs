@@ -111,7 +111,7 @@ impl Bus {
 
     fn same(&self, record: &Record, body: &serde_json::Value) -> Result<Receipt, Error> {
         let id = record.id;
-        if record.query == *body && record.requester == *self.name() {
+        if record.is_of(self.name(), body) {
             return Ok(Receipt { id, seq: record.seq, repeated: true });
         }
         let problem = Problem::new("conflict", format!("the id {id} belongs to another query of {}", record.requester));

@@ -50,7 +50,7 @@ impl Posted {
             request_type: query.as_ref().ok().map(|query| query.request_type.as_str().into()),
             priority: query.as_ref().map(|query| query.priority()).unwrap_or_default(),
             deadline: query.as_ref().map_or(entry.time, |query| query.deadline(entry.time)),
-            content: Content::of(entry.subject.to(), &entry.body),
+            content: Content::of(entry.subject.id(), entry.subject.to(), &entry.body),
             asked: Some(query),
         }
     }
@@ -117,7 +117,7 @@ impl Fold {
             return if self.ended.is_some() { Verdict::Late } else { Verdict::Invalid };
         };
         if let Message::Query(_) = message {
-            return if Content::of(entry.subject.to(), &entry.body) == self.posted.content {
+            return if Content::of(entry.subject.id(), entry.subject.to(), &entry.body) == self.posted.content {
                 Verdict::Duplicate
             } else {
                 Verdict::Conflict

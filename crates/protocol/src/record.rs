@@ -62,6 +62,23 @@ pub struct Record {
     pub extra: Extra,
 }
 
+impl Record {
+    /// Whether it is the record of what this requester posts with this body under its id: the same content, whether or not
+    /// the one or the other names the id.
+    #[must_use]
+    pub fn is_of(&self, requester: &Name, body: &Value) -> bool {
+        let id = Value::from(self.id.to_string());
+        let fields = |body: &Value| {
+            let mut fields = body.as_object().cloned()?;
+            if fields.get("id") == Some(&id) {
+                fields.remove("id");
+            }
+            Some(fields)
+        };
+        self.requester == *requester && fields(&self.query).is_some_and(|own| fields(body) == Some(own))
+    }
+}
+
 /// One attempt at a query.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempt {

@@ -286,6 +286,37 @@ fn a_question_that_nobody_waits_for_is_withdrawn() {
 }
 
 #[test]
+fn who_asks_about_a_query_that_ends_is_told_so_and_gets_no_default() {
+    let house = House::open();
+    let id = house.post("Deploy it.");
+    house.alice(&["take", &id]);
+    let ask = ["inbox", "ask", &id, "Now?", "--default", "yes", "--wait", "30s", "--as", "alice"];
+    let asking = Process::start(&mut house.repository.command(&ask));
+    eventually("it waits for input", || {
+        let record = house.json(&["status", "--json", &id]);
+        if record["state"] == "waiting" { Ok(()) } else { Err(record) }
+    });
+    house.json(&["cancel", "--json", &id]);
+    let told = asking.finish();
+    assert_eq!((told.code, told.stdout.as_str()), (Some(1), ""), "{told:?}");
+    assert!(told.stderr.contains("error[ended]") && told.stderr.contains("cancelled"), "{told:?}");
+}
+
+#[test]
+fn nothing_is_said_in_a_persons_name_that_the_person_did_not_say() {
+    let house = House::open();
+    let id = house.post("May it be merged?");
+    house.alice(&["take", &id]);
+    for what in [&["answer", &id, "-"][..], &["answer", &id, "-", "--failed", "not_possible"], &["ask", &id, "-"]] {
+        let args = [&["inbox"], what, &["--as", "alice"]].concat();
+        let told = house.repository.command(&args).stdin(std::process::Stdio::null()).output().expect("it runs");
+        let stderr = String::from_utf8_lossy(&told.stderr);
+        assert!(told.status.code() == Some(64) && stderr.contains("error[empty_text]"), "{args:?}: {stderr}");
+    }
+    assert_eq!(house.json(&["status", "--json", &id])["state"], "accepted");
+}
+
+#[test]
 fn alice_asks_back_and_bob_replies() {
     let house = House::open();
     let id = house.post("Deploy it.");

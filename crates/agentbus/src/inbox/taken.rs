@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::held::{released, sendable, valid};
 use crate::{
-    Bus, Done, Error, Fault, Task,
+    Bus, Done, Error, Fault, Inquiry, Replied, Task,
     serve::work::{self, DEFAULT_LEASE},
 };
 
@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The pause before a record that does not show it yet is read again.
 const AGAIN: Duration = Duration::from_millis(50);
+
+/// The time between looks whether a query about which something was asked is still in hand.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A query that an earlier process took. It is a [`Task`]: report progress and ask others by that. Dropping it changes
 /// nothing.
@@ -77,6 +80,45 @@ impl Taken {
     #[must_use]
     pub const fn lease_until(&self) -> Option<Timestamp> {
         self.lease_until
+    }
+
+    /// Asks the requester, and waits for the reply, as [`Task::question`] does, but no longer than the query is in hand: what
+    /// has ended meanwhile goes on with nothing, nor with a default.
+    ///
+    /// # Errors
+    /// As [`Task::question`]; `ended` or `taken_away`, a second or two after that.
+    pub async fn question(&self, inquiry: Inquiry) -> Result<Replied, Error> {
+        let replied = tokio::select! {
+            replied = self.task.question(inquiry) => replied?,
+            problem = self.lost() => return Err(problem.into()),
+        };
+        match self.whether_lost().await {
+            Some(problem) if replied.by_default => Err(problem.into()),
+            _ => Ok(replied),
+        }
+    }
+
+    /// Returns when it is not in hand any more, with the reason.
+    async fn lost(&self) -> Problem {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if let Some(problem) = self.whether_lost().await {
+                // What is dropped now need not be taken back.
+                self.task.stopped.cancel();
+                return problem;
+            }
+        }
+    }
+
+    /// Why it is not in hand any more; none if it is, or if that cannot be learnt now.
+    async fn whether_lost(&self) -> Option<Problem> {
+        let record = self.task.voice().history(self.id()).await;
+        let record = record.inspect_err(|error| tracing::debug!(id = %self.id(), %error, "the record cannot be read now")).ok()?;
+        match in_hand(&record, self.agent()) {
+            Ok(attempt) if attempt.attempt == self.attempt() => None,
+            Ok(_) => Some(Problem::new("taken_away", format!("another attempt at the query {} has begun", self.id()))),
+            Err(problem) => Some(problem),
+        }
     }
 
     /// Answers it. Returns when the ledger has the answer and it counts.

@@ -34,7 +34,13 @@ impl Reply {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
         let reply = match (self.value, self.text) {
             (Some(value), _) => value,
-            (None, text) => super::text(text.unwrap_or_default()).await?.into(),
+            (None, text) => {
+                let text = super::text(text.unwrap_or_default()).await?;
+                if text.trim().is_empty() {
+                    return Err(Failure::usage("empty_text", "a reply needs words").hint("To reply with an empty text: --value '\"\"'"));
+                }
+                text.into()
+            }
         };
         let bus = match self.from {
             Some(name) => bus::connect(global, name).await?,

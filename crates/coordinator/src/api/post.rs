@@ -75,7 +75,7 @@ pub(crate) fn repeated(service: &mut Service, Repeat { key, to, query, then, cal
         return repeated_of_old(service, Repeat { key, to, query, then, call });
     };
     let posted = fold.posted();
-    let same = query.is_some_and(|query| Content::of(&to, &Ok(query)) == posted.content) && *fold.key() == key;
+    let same = query.is_some_and(|query| Content::of(key.id, &to, &Ok(query)) == posted.content) && *fold.key() == key;
     let (seq, owner) = (posted.seq, fold.key().requester.clone());
     match then {
         _ if !same => reply::<()>(service, call, Err(conflict(key.id, &owner))),
@@ -90,7 +90,7 @@ fn repeated_of_old(service: &Service, Repeat { key, query, then, call, .. }: Rep
     service.effects.tasks.spawn(async move {
         let found = read::look_up(&connection, key.id, &key.requester, 1).await.and_then(|mut record| {
             record.messages.clear();
-            let same = query.is_some_and(|query| query.to_value() == record.query) && record.requester == key.requester;
+            let same = query.is_some_and(|query| record.is_of(&key.requester, &query.to_value()));
             if same { Ok(record) } else { Err(conflict(key.id, &record.requester)) }
         });
         match (found, then) {

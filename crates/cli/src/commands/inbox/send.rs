@@ -94,9 +94,7 @@ impl Progress {
 impl Answer {
     /// What can be said before anything is sent.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        if self.text.trim().is_empty() {
-            return Err(Failure::usage("empty_text", "an answer needs words").hint("Say what was delivered, or what you do not know."));
-        }
+        words(&self.text, "an answer needs words", "Say what was delivered, or what you do not know.")?;
         let is_code = |code: &String| {
             code.starts_with(|c: char| c.is_ascii_lowercase())
                 && code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
@@ -108,8 +106,9 @@ impl Answer {
     }
 
     pub(super) async fn run(self, Desk { bus, json }: &Desk) -> Result<ExitCode, Failure> {
-        let taken = bus.taken(self.id).await?;
         let text = crate::commands::text(self.text).await?;
+        words(&text, "standard input was empty, and an answer needs words", "Nothing was sent: it is still in your hands.")?;
+        let taken = bus.taken(self.id).await?;
         if let Some(code) = &self.failed {
             taken.fail(Fault::fail(code, text)).await?;
         } else {
@@ -152,15 +151,14 @@ impl Release {
 impl Ask {
     /// What can be said before anything is sent.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        if self.text.trim().is_empty() {
-            return Err(Failure::usage("empty_text", "a question needs words").hint("Say what you need to know."));
-        }
-        Ok(())
+        words(&self.text, "a question needs words", "Say what you need to know.")
     }
 
     pub(super) async fn run(self, Desk { bus, json }: &Desk) -> Result<ExitCode, Failure> {
+        let text = crate::commands::text(self.text).await?;
+        words(&text, "standard input was empty, and a question needs words", "Nothing was asked.")?;
         let taken = bus.taken(self.id).await?;
-        let mut inquiry = Inquiry::new(crate::commands::text(self.text).await?).choices(self.choices);
+        let mut inquiry = Inquiry::new(text).choices(self.choices);
         inquiry.default = self.default.map(Value::from);
         inquiry.within = self.wait;
         let replied = tokio::select! {
@@ -185,6 +183,11 @@ impl Ask {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What is sent in a person's name has words of that person.
+fn words(text: &str, problem: &str, hint: &str) -> Result<(), Failure> {
+    if text.trim().is_empty() { Err(Failure::usage("empty_text", problem).hint(hint)) } else { Ok(()) }
 }
 
 /// JSON, as it is typed.

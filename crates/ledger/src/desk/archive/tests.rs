@@ -62,7 +62,7 @@ fn repeated(text: &str) -> Log {
 }
 
 fn past(requester: &str, text: &str) -> (Looked, End) {
-    let content = Content::of(&To::Any, &Ok(Message::Query(Query::new(name("me"), "request", text))));
+    let content = Content::of(key(0).id, &To::Any, &Ok(Message::Query(Query::new(name("me"), "request", text))));
     let end = End { id: key(0).id, seq: 4, state: State::Completed, digest: "d".to_owned() };
     (Looked::Ended { requester: name(requester), content, end: end.clone() }, end)
 }
