@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use nats::{Connection, Facts, Options};
 use protocol::{
     Card, Decision, Extra, Kind, Message, Name, Presence, Problem, QueryId, Record, Space, State, Subject, Summary, To, Tree,
@@ -14,7 +15,7 @@ use protocol::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -25,6 +26,9 @@ use crate::{
 
 /// How long a coordinator may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// How long one coordinator may be silent before the next one is asked, too.
+const PATIENCE: Duration = Duration::from_millis(750);
 
 /// How long it may take to erase a record: of one with some thousand messages.
 const ERASING: Duration = Duration::from_secs(60);
@@ -237,9 +241,18 @@ impl Bus {
         Ok(self.connection().append_unconfirmed(subject, &message).await?)
     }
 
-    /// Calls an endpoint of the coordinator's API.
+    /// Calls an endpoint of the coordinator's API that changes nothing. One of several coordinators may stand still, and is
+    /// given calls all the same: another one is asked again and again meanwhile, and the first answer counts.
     pub(crate) async fn call<T: DeserializeOwned>(&self, endpoint: &str, body: &Value) -> Result<T, Error> {
-        self.call_within(endpoint, body, ANSWER).await
+        let give_up = Instant::now() + ANSWER;
+        let mut asked = FuturesUnordered::from_iter([self.call_within(endpoint, body, ANSWER)]);
+        loop {
+            let left = give_up.saturating_duration_since(Instant::now());
+            tokio::select! {
+                Some(answer) = asked.next() => return answer,
+                () = tokio::time::sleep(PATIENCE), if left > PATIENCE => asked.push(self.call_within(endpoint, body, left)),
+            }
+        }
     }
 
     async fn call_within<T: DeserializeOwned>(&self, endpoint: &str, body: &Value, limit: Duration) -> Result<T, Error> {

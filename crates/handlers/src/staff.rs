@@ -16,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::hiring::Hiring;
 use crate::{
+    attached,
     checker::Checker,
     context::Library,
     exec::process::{Groups, GroupsGuard},
@@ -110,6 +111,8 @@ impl Staff {
             stop,
             commands,
         };
+        // Beside the start: there may be much in that folder.
+        staff.tasks.spawn_blocking(|| attached::sweep(&std::env::temp_dir()));
         staff.apply(definitions).await?;
         Ok(staff)
     }

@@ -80,6 +80,20 @@ async fn f6_a_coordinator_that_is_frozen_and_thaws_assigns_and_ends_nothing_twic
     lab.settle().await.demand();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f6_what_is_asked_while_one_of_two_coordinators_is_frozen_the_other_one_answers() {
+    let mut lab = Lab::start(Plan::default().coordinators(2)).await;
+    let bus = agentbus::Bus::connect(agentbus::Options::new(lab.url(), "alice".parse().expect("a name"))).await.expect("a bus");
+    bus.list(None, None, 1).await.expect("it works before");
+    lab.coordinators[0].part.stop();
+    let asked = (0..12).map(|_| async { bus.agents().await.map(drop) });
+    let failed: Vec<_> = futures::future::join_all(asked).await.into_iter().filter_map(Result::err).collect();
+    // Each is asked of one of the two by chance, six times.
+    assert!(failed.len() <= 2, "{failed:?}");
+    lab.coordinators[0].part.cont();
+    lab.settle().await.demand();
+}
+
 /// A coordinator is frozen for longer than the lease of what is being worked on, and thaws. What attempts the work took.
 async fn attempts_of_work_through_a_freeze(lab: &mut Lab, plain: &Plain) -> Vec<usize> {
     let asks: Vec<_> = (0..6).map(|_| Ask::new("worker", "sleep 3500")).collect();
