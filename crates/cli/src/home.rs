@@ -74,10 +74,7 @@ impl Home {
     /// `adopt`: the user says that it is to be believed.
     pub(crate) fn make(&self, adopt: bool) -> Result<(), Failure> {
         let shown = self.0.display();
-        let unusable = |error: std::io::Error| {
-            Failure::new(Exit::Unreachable, "data_dir", format!("{shown} cannot be written: {error}"))
-                .hint("Name a folder that can be written: --data DIR")
-        };
+        let unusable = |error: std::io::Error| self.unusable(&error);
         if self.0.is_symlink() {
             let message = format!("{shown} is a link, and may lead anywhere");
             return Err(Failure::new(Exit::Unreachable, "data_dir", message).hint("Name the folder itself: --data DIR"));
@@ -93,6 +90,11 @@ impl Home {
                 .hint("Remove it, or name another folder: --data DIR. To believe all that it holds: --adopt"));
         }
         self.mark().map_err(unusable)
+    }
+
+    fn unusable(&self, error: &std::io::Error) -> Failure {
+        Failure::new(Exit::Unreachable, "data_dir", format!("{} cannot be written: {error}", self.0.display()))
+            .hint("Name a folder that can be written: --data DIR")
     }
 
     /// Whether the mark is here, and of this very folder: a copy of it is another folder.
@@ -129,7 +131,7 @@ impl Home {
 
     /// Claims the folder for this process.
     pub(crate) async fn claim(&self) -> Result<Claim, Failure> {
-        let lock = File::options().create(true).truncate(false).write(true).open(self.lock())?;
+        let lock = File::options().create(true).truncate(false).write(true).open(self.lock()).map_err(|error| self.unusable(&error))?;
         for _ in 0..LOOKS {
             if lock.try_lock().is_ok() {
                 return Ok(Claim(lock));

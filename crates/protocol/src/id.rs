@@ -23,6 +23,9 @@ pub enum IdError {
     /// Not a plain token.
     #[error("an instance id has 1 to 64 letters, digits, '_' and '-'")]
     NotToken,
+    /// Not the name of a bus.
+    #[error("a space has 1 to 32 letters, digits, '_' and '-'")]
+    NotSpace,
 }
 
 impl IdError {

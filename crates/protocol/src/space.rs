@@ -28,9 +28,8 @@ impl FromStr for Space {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        text.parse::<InstanceId>()?;
-        if text.len() > 32 {
-            return Err(IdError::NotToken);
+        if text.len() > 32 || text.parse::<InstanceId>().is_err() {
+            return Err(IdError::NotSpace);
         }
         Ok(Self(text.into()))
     }

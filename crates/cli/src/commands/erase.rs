@@ -6,7 +6,12 @@ use agentbus::{Name, QueryId};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::{bus, failure::Failure, options::Global, printer, show};
+use crate::{
+    bus,
+    failure::{Exit, Failure},
+    options::Global,
+    printer, show,
+};
 
 /// Options of `erase`.
 #[derive(Debug, Args)]
@@ -35,9 +40,8 @@ struct Erased {
 
 impl Erase {
     pub(crate) async fn run(self, global: &Global) -> Result<ExitCode, Failure> {
-        if !self.yes && !confirmed(self.id)? {
-            return Err(Failure::usage("not_confirmed", "nothing was erased")
-                .hint(format!("To erase it without being asked: agentbus erase --yes {}", self.id)));
+        if !self.yes {
+            confirm(self.id)?;
         }
         let bus = match &self.from {
             Some(name) => bus::connect(global, name.clone()).await?,
@@ -59,12 +63,16 @@ impl Erase {
 }
 
 /// Asks on a terminal; elsewhere nobody can answer.
-fn confirmed(id: QueryId) -> Result<bool, Failure> {
+fn confirm(id: QueryId) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() || !printer::is_watched() {
-        return Ok(false);
+        return Err(Failure::usage("not_confirmed", "nothing was erased")
+            .hint(format!("To erase it without being asked: agentbus erase --yes {id}")));
     }
     printer::ask(format!("Remove the record {id} for good? [y/N] "));
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(Failure::new(Exit::Ended, "not_confirmed", "nothing was erased")),
+    }
 }

@@ -3,7 +3,8 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use roster::{Config, Definition, Diagnostic};
+use handlers::Why;
+use roster::{Config, Definition, Diagnostic, Severity};
 
 use crate::{
     crew::CONFIG,
@@ -31,6 +32,7 @@ impl Lint {
         let mut found = loaded.diagnostics.clone();
         found.extend(self.configure(&mut loaded.definitions));
         found.extend(roster::lint(&loaded));
+        found.extend(loaded.definitions.iter().filter_map(idle));
         found.sort_by(|one, next| (&one.file, one.place).cmp(&(&next.file, next.place)));
         if self.json {
             printer::json(&found);
@@ -50,6 +52,19 @@ impl Lint {
         found.extend(config.apply(definitions));
         found
     }
+}
+
+/// That nothing would run for a definition, as it does not say what its handler must know.
+fn idle(definition: &Definition) -> Option<Diagnostic> {
+    let why = Why::of(definition)?;
+    Some(Diagnostic {
+        severity: Severity::Warning,
+        code: "does_not_run",
+        message: format!("{} does not run: {why}", definition.name),
+        hint: Some("what each handler must be told: docs/handlers.md".to_owned()),
+        file: definition.path.clone(),
+        place: definition.place("bus"),
+    })
 }
 
 fn summary(files: usize, errors: usize, found: &[Diagnostic]) -> String {

@@ -49,7 +49,11 @@ impl List {
         }
         if queries.is_empty() {
             let all = self.state.is_none() && self.agent.is_none();
-            printer::say(if all { "no query yet; ask one: agentbus ask \"What is known about the tests?\"" } else { "no such query" });
+            printer::say(if all {
+                "no query yet; ask one: agentbus ask --type get_project_context \"Context needed: languages, tests\""
+            } else {
+                "no such query"
+            });
             return Ok(ExitCode::SUCCESS);
         }
         let header = ["id", "state", "age", "type", "requester", "agent", "waits for"];

@@ -16,6 +16,8 @@ fn linting() {
         "mapped/waiter.md",
         "---\nname: waiter\ndescription: Serves.\n---\n\nIntegration with other agents:\n- Work with head-chef on menus\n",
     );
+    folder.write("idle/runner.md", "---\nname: runner\ndescription: Runs.\nbus:\n  handler: exec\n---\n");
+    folder.write("idle/thinker.md", "---\nname: thinker\ndescription: Thinks.\nbus: { handler: llm }\n---\n");
     folder.write("map.toml", "[aliases]\nhead-chef = 'cook'\n");
     folder.write("wrong.toml", "[aliases]\nhead-chef = 'chef'\nwaiter = 'cook'\n");
     folder.case("all_well", &["lint", "good"]);
@@ -23,6 +25,7 @@ fn linting() {
     folder.case("errors_and_warnings", &["lint", "bad"]);
     folder.case("errors_and_warnings_json", &["lint", "--json", "bad/cook.md"]);
     folder.case("a_warning_alone_is_no_failure", &["lint", "bad/waiter.md"]);
+    folder.case("what_would_not_run", &["lint", "idle"]);
     folder.case("no_definitions", &["lint", "none"]);
     folder.case("a_target_that_is_mapped", &["lint", "--config", "map.toml", "mapped"]);
     folder.case("a_target_that_is_mapped_to_nobody", &["lint", "--config", "wrong.toml", "mapped"]);

@@ -172,9 +172,12 @@ pub(super) fn route(service: &Service, caller: &Name, payload: &[u8]) -> Result<
 
 pub(super) fn parse<T: for<'a> Deserialize<'a>>(payload: &[u8], hint: &str) -> Result<T, Problem> {
     let value = schema::json(payload)?;
+    if !value.is_object() {
+        return Err(Problem::new("schema_violation", "this is no JSON object").hint(hint));
+    }
     serde_json::from_value(value).map_err(|error| Problem::new("schema_violation", error.to_string()).hint(hint))
 }
 
 pub(super) fn not_found(id: QueryId) -> Problem {
-    Problem::new("not_found", format!("no query {id} is in the ledger")).hint("See what there is: agentbus list")
+    Problem::new("not_found", format!("no query {id} is in ledger or archive")).hint("See what there is: agentbus list")
 }

@@ -75,12 +75,19 @@ struct Heard {
 impl Http {
     /// The handler of a definition; otherwise what is missing in it.
     pub(crate) fn new(definition: &Definition, gate: Arc<Gate>) -> Result<Self, String> {
-        let block = definition.bus.clone();
-        let url = block.url.as_deref().ok_or("it names no 'url'")?;
-        let url = Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
-        let url = url.ok_or("its 'url' is none that begins with http:// or https://")?;
+        let (block, url) = (definition.bus.clone(), Self::url(definition)?);
         let definition = definition.path.canonicalize().unwrap_or_else(|_| definition.path.clone());
         Ok(Self { url, block, definition, gate })
+    }
+
+    /// Where the endpoint of a definition is.
+    ///
+    /// # Errors
+    /// What is missing or wrong.
+    pub(crate) fn url(definition: &Definition) -> Result<Url, String> {
+        let url = definition.bus.url.as_deref().ok_or("it names no 'url'")?;
+        let url = Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+        Ok(url.ok_or("its 'url' is none that begins with http:// or https://")?)
     }
 
     /// Works on one query. Dropping the future closes the connection.

@@ -94,6 +94,11 @@ impl Llm {
         Ok(Self { endpoint, block: definition.bus.clone(), body: definition.body.clone(), workdir, gate, checker })
     }
 
+    /// What a definition does not say that must be known of its endpoint; none if it says all.
+    pub(crate) fn lacks(definition: &Definition) -> Option<String> {
+        Endpoint::of(definition).err()
+    }
+
     /// Works on one query. Dropping the future closes the connection.
     pub(crate) async fn answer(&self, task: Task) -> Result<Done, Fault> {
         self.gate.check().await.map_err(|why| Fault::fail(why.code(), why.to_string()).with("hint", why.hint()))?;

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf};
 use agentbus::Name;
 use roster::{Definition, Handler};
 
-use crate::trust::Untrusted;
+use crate::{http::Http, llm::Llm, trust::Untrusted};
 
 /// What of a definition does not run, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,20 @@ pub enum Why {
     Untrusted(Untrusted),
     /// The agent runs, but its probes may not.
     UntrustedProbes(Untrusted),
+}
+
+impl Why {
+    /// Why a definition does not run, whoever trusts it: it lacks what its handler must know. None if it lacks nothing.
+    #[must_use]
+    pub fn of(definition: &Definition) -> Option<Self> {
+        match definition.bus.handler() {
+            Handler::Context | Handler::ClaudeCode | Handler::Mailbox => None,
+            Handler::Exec => definition.bus.command.is_none().then_some(Self::NoCommand),
+            Handler::Llm => Llm::lacks(definition).map(|what| Self::Incomplete(Handler::Llm, what)),
+            Handler::Http => Http::url(definition).err().map(|what| Self::Incomplete(Handler::Http, what)),
+            other => Some(Self::NoHandler(other)),
+        }
+    }
 }
 
 impl LeftOut {

@@ -71,7 +71,9 @@ impl Restore {
         let restored = self.to_server(global, &server.url, manifest).await;
         server.stop().await;
         restored?;
-        printer::say(format!("restored into {}; start it: agentbus up", home.path().display()));
+        let place = home.path().display();
+        let option = if home.is_here() { String::new() } else { format!(" --data {place}") };
+        printer::say(format!("restored into {place}; start it: agentbus up{option}"));
         Ok(())
     }
 
@@ -132,7 +134,7 @@ async fn refuse_if_there(connection: &Connection, manifest: &Manifest) -> Result
     if there.is_empty() {
         return Ok(());
     }
-    let message = format!("this server has a bus '{}' already: {}", connection.space(), there.join(", "));
+    let message = format!("a bus '{}' is there already: {}", connection.space(), there.join(", "));
     Err(Failure::new(Exit::Ended, "exists", message)
         .hint("Restore into an empty server or another data folder, or remove these streams first."))
 }

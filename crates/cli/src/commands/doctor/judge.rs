@@ -49,7 +49,7 @@ pub(super) fn all(seen: &Seen) -> Vec<Check> {
 
 /// The checks that need a server.
 fn of_bus(server: &Server) -> Vec<Check> {
-    let mut checks = vec![coordinator(&server.coordinator)];
+    let mut checks = vec![coordinator(&server.coordinator, matches!(server.ledger, Ok(None)))];
     match &server.ledger {
         Ok(Some(survey)) => {
             checks.push(ledger(survey));
@@ -91,13 +91,14 @@ fn program(found: &Result<Option<Found>, server::Error>, passed_over: &[String])
     }
 }
 
-fn coordinator(seen: &Coordinator) -> Check {
+fn coordinator(seen: &Coordinator, without_ledger: bool) -> Check {
     let name = "coordinator";
     match seen {
         Coordinator::Answers => Check::ok(name, "answers, and has read the ledger"),
         Coordinator::Starts => {
             Check::problem(name, "is reading the ledger, and does not answer yet", "wait: a million messages take seconds")
         }
+        Coordinator::Absent if without_ledger => Check::problem(name, "none runs: nothing takes queries", START),
         Coordinator::Absent => Check::problem(name, "none runs: queries are stored, and nobody routes them", START),
         Coordinator::Broken(error) => {
             Check::problem(name, error.to_string(), error.hint().unwrap_or("see what the coordinator logs, and start it again"))

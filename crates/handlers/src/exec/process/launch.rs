@@ -23,7 +23,7 @@ const KEPT: [&str; 11] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "L
 /// Sets the limit of the address space (in KiB), and becomes the program that follows. In a shell,
 /// since the limit must hold from the first instruction on, and setting it between fork and exec
 /// takes unsafe code.
-const LIMITED: &str = r#"ulimit -v "$0" && exec "$@""#;
+const LIMITED: &str = r#"ulimit -v "$1" && shift && exec "$@""#;
 
 /// A command, ready to be started.
 #[derive(Clone, Debug)]
@@ -108,7 +108,9 @@ impl Launch {
         let mut command = match self.memory {
             Some(bytes) => {
                 let mut limited = tokio::process::Command::new("sh");
-                limited.args(["-c", LIMITED]).arg((bytes / 1024).max(1).to_string()).args(words);
+                // It could say only in its own words that there is none.
+                self.is_there()?;
+                limited.args(["-c", LIMITED, "sh"]).arg((bytes / 1024).max(1).to_string()).args(words);
                 limited
             }
             None => {
@@ -165,6 +167,17 @@ impl Launch {
                 _ => Err(StartError::Unusable("it names no program".to_owned())),
             },
         }
+    }
+
+    /// Whether there is such a program at all.
+    fn is_there(&self) -> Result<(), StartError> {
+        let Command::Words(words) = &self.command else { return Ok(()) };
+        let program = words.first().map(String::as_str).unwrap_or_default();
+        let is_there = match program.contains('/') {
+            true => self.resolved(program).exists(),
+            false => search_path(&self.env, &self.workdir).iter().any(|folder| folder.join(program).exists()),
+        };
+        if is_there { Ok(()) } else { Err(StartError::NotFound(program.to_owned())) }
     }
 
     /// A program with a slash in it is a path from the folder; others are looked up in `PATH`.

@@ -173,6 +173,17 @@ async fn memory_is_limited() {
 }
 
 #[tokio::test]
+async fn a_program_that_is_missing_is_told_in_the_same_words_under_a_limit_of_memory() {
+    for program in ["nosuchprog", "./nosuchprog"] {
+        for memory in [None, Some(1 << 30)] {
+            let launch = Launch { memory, ..launch(words(&[program]), Path::new("/")) };
+            let error = Process::start(&launch, Input::default(), 1 << 20, &Groups::new(None)).unwrap_err();
+            assert_eq!(error.to_string(), format!("there is no program '{program}'"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_signal_is_told() {
     let mut process = start(line("kill -SEGV $$"), Input::default());
     assert_eq!(process.status().await.unwrap().signal(), Some(11));

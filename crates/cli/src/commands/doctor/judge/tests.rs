@@ -112,9 +112,9 @@ fn a_program_that_was_named_must_do() {
 
 #[test]
 fn a_coordinator_that_is_missing_or_not_ready_is_a_problem() {
-    assert_eq!(verdict(&coordinator(&Coordinator::Answers)), Fine);
-    assert_eq!(verdict(&coordinator(&Coordinator::Starts)), Problem);
-    assert_eq!(verdict(&coordinator(&Coordinator::Absent)), Problem);
+    assert_eq!(verdict(&coordinator(&Coordinator::Answers, false)), Fine);
+    assert_eq!(verdict(&coordinator(&Coordinator::Starts, false)), Problem);
+    assert_eq!(verdict(&coordinator(&Coordinator::Absent, false)), Problem);
 }
 
 #[test]
