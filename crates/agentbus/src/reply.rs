@@ -31,7 +31,11 @@ impl Bus {
         let body = Reply { requesting_agent: self.name().clone(), question: question.question, reply, extra: Extra::new() };
         let seq = self.publish(&subject, Message::Reply(body)).await?;
         let read = self.read_until(id, seq).await;
-        if read.is_some_and(|record| !reaches_its_agent(&record, question.question, seq)) {
+        if let Some(record) = read.filter(|record| !reaches_its_agent(record, question.question, seq)) {
+            // Cancelled in the same moment, say: the agent has gone on with nothing.
+            if record.close.is_some() {
+                return Err(ended(&record).into());
+            }
             let problem =
                 Problem::new("too_late", format!("the agent does not wait for a reply to question {} any more", question.question));
             return Err(problem.hint(format!("See what it went on with: agentbus history {id}")).into());
@@ -73,11 +77,16 @@ fn reaches_its_agent(record: &Record, question: u32, seq: u64) -> bool {
     before.clone().any(|logged| logged.seq == seq) && !before.any(waived)
 }
 
+fn ended(record: &Record) -> Problem {
+    let problem = Problem::new("ended", format!("the query {} has ended: {}", record.id, record.state));
+    problem.hint(format!("See what became of it: agentbus history {}", record.id))
+}
+
 /// The question that a reply is to.
 fn open_question(record: &Record, number: Option<u32>) -> Result<&Question, Problem> {
     let id = record.id;
     if record.state.is_terminal() {
-        return Err(Problem::new("ended", format!("the query {id} has ended: {}", record.state)));
+        return Err(ended(record));
     }
     let open = record.questions.iter().map(|question| question.question.to_string()).collect::<Vec<_>>().join(", ");
     match (number, record.questions.as_slice()) {

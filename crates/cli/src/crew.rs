@@ -10,18 +10,16 @@ mod plan;
 mod reload;
 mod watch;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use agentbus::{Bus, Name};
 use handlers::{LeftOut, Sources, Staff, Why, checker::Checker, warden::Warden};
-use roster::Handler;
+use roster::{Config, Definition, Diagnostic, Handler};
 
 use crate::{bus, commands::trust, failure::Failure, printer, show};
 
-pub(crate) use self::{
-    agents::{Agents, CONFIG},
-    plan::Plan,
-};
+use self::agents::CONFIG;
+pub(crate) use self::{agents::Agents, plan::Plan};
 
 /// How long agents may take to become known before they are said not to be.
 const GREETING: Duration = Duration::from_secs(20);
@@ -29,6 +27,15 @@ const GREETING: Duration = Duration::from_secs(20);
 /// The name under which a process connects that serves several agents.
 pub(crate) fn host() -> Result<Name, Failure> {
     Ok("agent-host".parse().map_err(agentbus::Error::from)?)
+}
+
+/// Lays the configuration over definitions: it says what else they are, and who goes by other names. Without a file,
+/// agentbus.toml in this directory, if it is there. Returns what is wrong with it.
+pub(crate) fn configure(file: Option<&Path>, definitions: &mut [Definition]) -> Vec<Diagnostic> {
+    let Some(path) = file.or_else(|| Some(Path::new(CONFIG)).filter(|path| path.exists())) else { return Vec::new() };
+    let (config, mut found) = Config::read(path);
+    found.extend(config.apply(definitions));
+    found
 }
 
 /// Running agents, with their connection.

@@ -1,4 +1,4 @@
-//! Files that go with a query, as they are typed: what `ask` and `post` share.
+//! Files that go with a query or an answer, as they are typed: what `ask`, `post` and `inbox answer` share.
 
 use std::{
     io,
@@ -6,16 +6,16 @@ use std::{
     time::SystemTime,
 };
 
-use agentbus::{Bus, Query};
+use agentbus::{Attachment, Bus, Query, Task};
 use clap::Args;
 use tokio::fs::{self, File};
 
 use crate::failure::{Exit, Failure};
 
-/// Files that go with a query.
+/// Files that go with a message.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Enclosed {
-    /// A file that goes with the question; may be given several times
+    /// A file to send along; may be given several times
     #[arg(long = "attach", value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -24,16 +24,31 @@ impl Enclosed {
     /// Puts them beside a query that is to be posted.
     pub(crate) async fn enclose(&self, bus: &Bus, query: &mut Query) -> Result<(), Failure> {
         for path in &self.files {
-            let mut file = open(path).await?;
-            let before = stamp(&file).await?;
-            bus.attach(query, name(path)?, &mut file).await?;
-            if stamp(&file).await? != before {
-                let failure = Failure::new(Exit::Ended, "attachment_file", format!("{}: it changed while it was read", path.display()));
-                return Err(failure.hint("Nothing was posted. Attach it again when nothing writes to it."));
-            }
+            read(path, "posted", async |name, file| bus.attach(query, name, file).await).await?;
         }
         Ok(())
     }
+
+    /// Puts them beside the answer to a query that is in hand.
+    pub(crate) async fn beside(&self, task: &Task) -> Result<Vec<Attachment>, Failure> {
+        let mut attached = Vec::new();
+        for path in &self.files {
+            attached.push(read(path, "answered", async |name, file| task.attach(name, file).await).await?);
+        }
+        Ok(attached)
+    }
+}
+
+/// Reads a file for `put`, and sees to it that nobody wrote to it meanwhile.
+async fn read<T>(path: &Path, done: &str, put: impl AsyncFnOnce(&str, &mut File) -> Result<T, agentbus::Error>) -> Result<T, Failure> {
+    let mut file = open(path).await?;
+    let before = stamp(&file).await?;
+    let put = put(name(path)?, &mut file).await?;
+    if stamp(&file).await? != before {
+        let failure = Failure::new(Exit::Ended, "attachment_file", format!("{}: it changed while it was read", path.display()));
+        return Err(failure.hint(format!("Nothing was {done}. Attach it again when nothing writes to it.")));
+    }
+    Ok(put)
 }
 
 /// Looks before it opens: to open a pipe waits for whoever writes to it.

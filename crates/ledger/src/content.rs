@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn the_id_is_no_part_of_the_content_and_another_one_is() {
-        let (id, other) = (QueryId::mint(), QueryId::mint());
+        let [id, other] = [0, 1].map(|n| crate::testing::key(n).id);
         let of = |named: Option<QueryId>, text: &str| {
             let query = Query { id: named, ..Query::new("me".parse().unwrap(), "request", text) };
             Content::of(id, &To::Any, &Ok(Message::Query(query)))

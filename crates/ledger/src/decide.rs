@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::{SignedDuration, Timestamp};
 use protocol::{
-    State,
+    State, To,
     message::{Failure, Outcome, Reason},
 };
 
@@ -123,7 +123,8 @@ pub fn decide(fold: &Fold, kin: &Kin, now: &Now, policy: &Policy) -> Next {
         return Next::Gather;
     }
     if now.time >= deadline {
-        return close(Reason::Expired, "deadline_passed", format!("No answer came before its deadline, {deadline}.{}", tried(fold, None)));
+        let told = waited_for(fold) + &tried(fold, None);
+        return close(Reason::Expired, "deadline_passed", format!("No answer came before its deadline, {deadline:.0}.{told}"));
     }
     let gives_up = match fold.current().map(|current| hold_on(fold, current, now, policy)) {
         Some(Ok(left)) => return Next::Wait { until: left.map_or(deadline, |left| later(now.time, left).min(deadline)), why: None },
@@ -135,7 +136,7 @@ pub fn decide(fold: &Fold, kin: &Kin, now: &Now, policy: &Policy) -> Next {
             "What had it crashed, or was not heard of until its lease ran out, {MOST_CRASHES} times.{}",
             tried(fold, gives_up.as_ref())
         );
-        return close(Reason::Dead, "crashed", message).hint(SEE_ATTEMPTS);
+        return close(Reason::Dead, "crashed", message).hint(&see_attempts(fold));
     }
     // With failover each candidate has its attempts; who is done is passed over when it is routed again.
     let failover = fold.posted().query().is_some_and(|query| query.failover == Some(true));
@@ -150,14 +151,24 @@ pub fn decide(fold: &Fold, kin: &Kin, now: &Now, policy: &Policy) -> Next {
 }
 
 /// What to look at when attempts have failed.
-const SEE_ATTEMPTS: &str = "See what each attempt met: agentbus history ID";
+fn see_attempts(fold: &Fold) -> String {
+    format!("See what each attempt met: agentbus history {}", fold.key().id)
+}
+
+/// Whom a query waited for that was given to nobody.
+fn waited_for(fold: &Fold) -> String {
+    match &fold.posted().to {
+        To::One(agent) if fold.attempts().is_empty() => format!(" It waited for {agent}."),
+        _ => String::new(),
+    }
+}
 
 /// The end of a query on which all attempts are spent, and nobody else is left who could have some.
 pub(crate) fn spent(fold: &Fold, gives_up: Option<&Failure>) -> Next {
     let (spent, crashes) = (fold.spent(), crashes(fold, gives_up));
     let kinds = if crashes > 0 { format!(" ({crashes} by a crash)") } else { String::new() };
     let message = format!("All attempts are spent: {spent}{kinds}.{}", tried(fold, gives_up));
-    close(Reason::Dead, "attempts_spent", message).hint(SEE_ATTEMPTS)
+    close(Reason::Dead, "attempts_spent", message).hint(&see_attempts(fold))
 }
 
 /// What makes a query none that can be answered.

@@ -317,6 +317,19 @@ fn nothing_is_said_in_a_persons_name_that_the_person_did_not_say() {
 }
 
 #[test]
+fn a_person_answers_with_a_file() {
+    let house = House::open();
+    let id = house.post("Where is the report?");
+    house.alice(&["take", &id]);
+    let report = house.repository.path().join("report.txt");
+    std::fs::write(&report, "r".repeat(3 << 20)).expect("written");
+    house.alice(&["answer", &id, "Here it is.", "--attach", &report.display().to_string()]);
+    assert_eq!(house.ended(&id), "completed");
+    let fetched = house.repository.command(&["attachment", &id, "report.txt"]).output().expect("it runs");
+    assert_eq!(fetched.stdout.len(), 3 << 20);
+}
+
+#[test]
 fn alice_asks_back_and_bob_replies() {
     let house = House::open();
     let id = house.post("Deploy it.");

@@ -128,7 +128,7 @@ pub(super) async fn sendable(task: &Task, mut answer: Answer) -> Result<Answer, 
     if size > most {
         let problem =
             Problem::new("payload_too_large", format!("the answer takes {size} bytes, and no more than {most} fit into a message"));
-        return Err(problem.hint("It is still in hand. Say less; what is long goes into its result, or into a file.").into());
+        return Err(problem.hint("It is still in hand. Say less, and attach what is long as a file.").into());
     }
     Ok(answer)
 }
@@ -140,5 +140,5 @@ pub(super) fn released() -> Fault {
 
 fn stopped(task: &Task) -> Error {
     let problem = Problem::new("stopped", format!("the query {} is not in hand any more: it has ended, or was taken away", task.id()));
-    problem.hint("See what became of it: agentbus history ID").into()
+    problem.hint(format!("See what became of it: agentbus history {}", task.id())).into()
 }

@@ -4,10 +4,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use handlers::Why;
-use roster::{Config, Definition, Diagnostic, Severity};
+use roster::{Definition, Diagnostic, Severity};
 
 use crate::{
-    crew::CONFIG,
+    crew,
     failure::{Exit, Failure},
     printer, show,
 };
@@ -30,7 +30,7 @@ impl Lint {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let mut loaded = roster::load(&self.paths);
         let mut found = loaded.diagnostics.clone();
-        found.extend(self.configure(&mut loaded.definitions));
+        found.extend(crew::configure(self.config.as_deref(), &mut loaded.definitions));
         found.extend(roster::lint(&loaded));
         found.extend(loaded.definitions.iter().filter_map(idle));
         found.sort_by(|one, next| (&one.file, one.place).cmp(&(&next.file, next.place)));
@@ -42,15 +42,6 @@ impl Lint {
         let errors = found.iter().filter(|finding| finding.is_error()).count();
         printer::say(summary(loaded.files, errors, &found));
         Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(Exit::Ended as u8) })
-    }
-
-    /// Lays the configuration over the definitions: it says what else they are, and who goes by other names.
-    fn configure(&self, definitions: &mut [Definition]) -> Vec<Diagnostic> {
-        let usual = || Some(PathBuf::from(CONFIG)).filter(|path| path.exists());
-        let Some(path) = self.config.clone().or_else(usual) else { return Vec::new() };
-        let (config, mut found) = Config::read(&path);
-        found.extend(config.apply(definitions));
-        found
     }
 }
 

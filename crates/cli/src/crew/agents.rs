@@ -13,7 +13,7 @@ use crate::{failure::Failure, show};
 const FOLDERS: [&str; 2] = [".claude/agents", "agents"];
 
 /// The configuration of the agents, in the working directory.
-pub(crate) const CONFIG: &str = "agentbus.toml";
+pub(super) const CONFIG: &str = "agentbus.toml";
 
 /// Which agents, and what they answer about.
 #[derive(Clone, Debug, Args)]

@@ -28,7 +28,7 @@ const AT_ONCE: usize = 256;
 /// Options of `bench restart`.
 #[derive(Debug, Args)]
 pub(super) struct Restart {
-    /// How many messages the ledger holds: of queries that were asked and answered on the spot
+    /// How many messages the ledger holds at least: of queries that were asked and answered on the spot
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     messages: u64,
     /// How often it is started

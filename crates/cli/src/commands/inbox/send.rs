@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Desk;
 use crate::{
     commands::{progress::object, told_to_stop},
+    enclosed::Enclosed,
     failure::{Exit, Failure},
     options::duration,
     printer, show,
@@ -37,6 +38,8 @@ pub(super) struct Answer {
     /// The answer proper, where it is data
     #[arg(long, value_name = "JSON", value_parser = data)]
     result: Option<Value>,
+    #[command(flatten)]
+    enclosed: Enclosed,
     /// A fact that you state, as in team.size=12; may be given several times
     #[arg(long = "fact", value_name = "KEY=VALUE", value_parser = fact)]
     facts: Vec<(FactKey, Value)>,
@@ -44,7 +47,7 @@ pub(super) struct Answer {
     #[arg(long = "unknown", value_name = "TOPIC")]
     unknown: Vec<String>,
     /// It failed for good: a stable word that says why, as in not_possible
-    #[arg(long, value_name = "CODE", conflicts_with_all = ["result", "facts", "unknown"])]
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["result", "files", "facts", "unknown"])]
     failed: Option<String>,
 }
 
@@ -124,7 +127,8 @@ impl Answer {
                 extra: Extra::new(),
             };
             let facts = self.facts.into_iter().map(fact).collect();
-            taken.answer(Done { result: self.result, facts, unknown: self.unknown, ..Done::new(text) }).await?;
+            let attachments = self.enclosed.beside(&taken).await?;
+            taken.answer(Done { result: self.result, attachments, facts, unknown: self.unknown, ..Done::new(text) }).await?;
         }
         let outcome = if self.failed.is_some() { "failed" } else { "completed" };
         if *json {

@@ -27,7 +27,8 @@ pub(crate) struct Route {
     /// print how many went to an agent that was expected
     #[arg(long, value_name = "FILE", conflicts_with_all = ["text", "to", "tags", "id"])]
     eval: Option<PathBuf>,
-    /// Ask the definitions in this folder instead of a running bus; may be given several times
+    /// Ask the definitions in this folder instead of a running bus, as agentbus.toml in this directory configures
+    /// them; may be given several times
     #[arg(long, value_name = "DIR")]
     agents: Vec<PathBuf>,
     /// Print the decision as JSON

@@ -7,7 +7,7 @@ use protocol::To;
 use roster::{Asked, Roster, Standing};
 
 use crate::{
-    bus,
+    bus, crew,
     failure::{Exit, Failure},
     options::{Global, Question},
     printer, show,
@@ -27,7 +27,8 @@ impl Source {
         if folders.is_empty() {
             return Ok(Self::Bus(bus::connect(global, question.from.from.clone()).await?));
         }
-        let loaded = roster::load(folders);
+        let mut loaded = roster::load(folders);
+        loaded.diagnostics.extend(crew::configure(None, &mut loaded.definitions));
         let errors: Vec<_> = loaded.diagnostics.iter().filter(|found| found.is_error()).cloned().collect();
         if !errors.is_empty() {
             printer::say(show::diagnostics(&errors));
