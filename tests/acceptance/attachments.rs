@@ -192,7 +192,7 @@ async fn what_an_archived_record_refers_to_is_still_there() {
     .await;
     let long_after = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(49);
     let store = Blobs::of(client.connection().clone());
-    assert_eq!(nats::Unclaimed::new(store).sweep(long_after).await.expect("looked"), 0);
+    assert_eq!(nats::Unclaimed::new(store).sweep(Some(long_after)).await.expect("looked"), 0);
     let record = client.status(ended.id).await.expect("its record");
     let posted: Query = serde_json::from_value(record.query).expect("a query");
     for attachment in posted.attachments.iter().chain(&record.answer.expect("an answer").attachments) {

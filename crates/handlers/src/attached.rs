@@ -69,8 +69,8 @@ impl Attached {
         }
         let unusable = |error: std::io::Error| Fault::retry("attachment_file", format!("no files can be written here: {error}"));
         let folder = tempfile::Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(0o700)).tempdir().map_err(unusable)?;
-        let lock = File::open(folder.path()).map_err(unusable)?;
-        lock.try_lock().map_err(|error| unusable(error.into()))?;
+        // Where a file system has no locks, nothing is ever taken for left.
+        let lock = File::open(folder.path()).ok().filter(|lock| lock.try_lock().is_ok());
         for attachment in task.attachments() {
             let path = folder.path().join(&attachment.name);
             // Two of one name, from a client that does not look: neither is taken for the other.
@@ -78,7 +78,7 @@ impl Attached {
             let unusable = |error| Fault::fail("attachment_file", format!("{}: {error}", attachment.name));
             task.save(attachment, &mut file.map_err(unusable)?).await.map_err(|error: Error| Fault::from(error))?;
         }
-        Ok(Self { folder: Some(folder), _lock: Some(lock) })
+        Ok(Self { folder: Some(folder), _lock: lock })
     }
 
     /// The folder in which the files are, if there are any.

@@ -123,7 +123,7 @@ impl Blobs {
         let stream = self.stream().await?;
         let there = stream.get_last_raw_message_by_subject(&self.connection.space().blob(id, checksum)).await;
         let there = there.map_err(|error| unavailable(&error))?;
-        let age = Timestamp::now().duration_since(convert::timestamp(there.time));
+        let age = self.connection.server_time().await?.duration_since(convert::timestamp(there.time));
         if Checksum::of(&there.payload) == *checksum && age < SignedDuration::try_from(SLACK).unwrap_or_default() {
             return Ok(());
         }

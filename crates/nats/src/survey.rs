@@ -41,19 +41,21 @@ pub struct Survey {
     pub took: Duration,
 }
 
+/// The time that an answer says. The client library leaves it out of what it reads.
+fn said(answer: &Value) -> Option<Timestamp> {
+    answer.get("ts")?.as_str()?.parse().ok()
+}
+
 impl Connection {
     /// Describes the ledger; none if there is none.
     ///
     /// # Errors
     /// `unavailable`, also where these credentials may not ask; `garbled`.
     pub async fn survey(&self) -> Result<Option<Survey>, Error> {
-        let stream = self.space().ledger();
         let (asked, begun) = (Timestamp::now(), std::time::Instant::now());
-        let answer: Value =
-            self.js.request(format!("STREAM.INFO.{stream}"), &()).await.map_err(|error| Error::new(Kind::Unavailable, error))?;
+        let answer = self.described().await?;
         let took = begun.elapsed();
-        // The client library leaves the server's time out of what it reads.
-        let said: Option<Timestamp> = answer.get("ts").and_then(Value::as_str).and_then(|time| time.parse().ok());
+        let said = said(&answer);
         let info = match serde_json::from_value(answer).map_err(|error| Error::new(Kind::Garbled, error))? {
             Response::Ok::<Info>(info) => info,
             Response::Err { error } if error.error_code() == ErrorCode::STREAM_NOT_FOUND => return Ok(None),
@@ -61,6 +63,19 @@ impl Connection {
         };
         let middle = asked.checked_add(took / 2).unwrap_or(asked);
         Ok(Some(self.describe(&info, took, said.map(|said| middle.duration_since(said)))))
+    }
+
+    /// The server's time.
+    ///
+    /// # Errors
+    /// `unavailable`; `garbled` where it does not say.
+    pub(crate) async fn server_time(&self) -> Result<Timestamp, Error> {
+        said(&self.described().await?).ok_or_else(|| Error::new(Kind::Garbled, "the server does not say the time"))
+    }
+
+    async fn described(&self) -> Result<Value, Error> {
+        let asked = self.js.request(format!("STREAM.INFO.{}", self.space().ledger()), &()).await;
+        asked.map_err(|error| Error::new(Kind::Unavailable, error))
     }
 
     fn describe(&self, info: &Info, took: Duration, ahead: Option<SignedDuration>) -> Survey {

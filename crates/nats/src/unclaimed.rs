@@ -2,9 +2,9 @@
 //!
 //! Without this they would fill the store until they are past their time, and nobody could free them, since there is no
 //! record to erase. A piece is stored a day at most before the message that names it; twice that is waited for, so that
-//! such a message has been in the ledger for a day by then. Whatever is put again meanwhile stays: it has a later
-//! sequence. Must never drop a piece of an id of which
-//! ledger or archive hold a message, or may hold one.
+//! such a message has been in the ledger for a day by then. It is the server's clock that counts, which stored them. Whatever
+//! is put again meanwhile stays: it has a later sequence. Must never drop a piece of an id of which ledger or archive hold
+//! a message, or may hold one.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -27,11 +27,16 @@ impl Unclaimed {
         Self { blobs, claimed: HashSet::new() }
     }
 
-    /// Drops the pieces under every id that has no record and got its last piece two days before `now` or earlier. Returns how many ids that were.
+    /// Drops the pieces under every id that has no record and got its last piece two days ago or earlier. Returns how many
+    /// ids that were. `at`: another time than the server's.
     ///
     /// # Errors
     /// `unavailable`, `no_ledger`: some may be left; it may be done again.
-    pub async fn sweep(&mut self, now: Timestamp) -> Result<usize, Error> {
+    pub async fn sweep(&mut self, at: Option<Timestamp>) -> Result<usize, Error> {
+        let now = match at {
+            Some(at) => at,
+            None => self.blobs.connection().server_time().await?,
+        };
         let mut newest = BTreeMap::new();
         self.blobs.verify(false, |piece| note(&mut newest, &piece)).await?;
         self.claimed.retain(|id| newest.contains_key(id));

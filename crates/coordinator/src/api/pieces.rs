@@ -6,7 +6,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use ledger::Retention;
 use nats::{Archive, Blobs, Call, Connection, Kind, Limits, Unclaimed};
 use protocol::{Checksum, DIGEST_HEADER, Problem, QueryId, RECORD_HEADER};
@@ -84,7 +83,7 @@ async fn look_after(blobs: Blobs) {
     }
     let mut unclaimed = Unclaimed::new(blobs);
     loop {
-        if let Err(error) = unclaimed.sweep(Timestamp::now()).await {
+        if let Err(error) = unclaimed.sweep(None).await {
             tracing::debug!(%error, "whether there are attachments of no record cannot be learnt now");
         }
         tokio::time::sleep(SWEEP).await;
